@@ -1,0 +1,1 @@
+"""The wire: what travels between collectors, stages, stores and other systems."""

@@ -1,0 +1,223 @@
+"""Every message on a topic, as a frozen pydantic model. Times are epoch milliseconds, UTC.
+
+These models are the contract: JSON Schema, AsyncAPI and the error texts come from them. `schemas/fast.py` derives
+msgspec structs of the same shape for the hot path, and a test holds the two equal. A message carries the version `v`
+of its schema; a reader understands the version before its own.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Millis = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="epoch milliseconds, UTC")]
+Workspace = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Identifier = Annotated[str, Field(min_length=3, max_length=600, pattern=r"^[a-z][a-z0-9_]*:")]
+ProfileId = Annotated[str, Field(pattern=r"^p[0-9a-f]{32}$")]
+Json = Annotated[dict[str, Any], Field(description="a JSON object, kept byte for byte as it came")]
+MessageId = Annotated[str, Field(min_length=1, max_length=256)]
+Type = Literal["track", "identify", "page", "screen", "group", "alias"]
+
+
+class Message(BaseModel):
+    """What every message has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    v: Literal[1] = 1
+    workspace: Workspace
+
+
+class Touchpoint(Message):
+    """What a customer did, as the collector accepted and stamped it. Key: anchor.
+
+    `identifiers` are normalised, the anchor first, then by priority and value. `evidence_at` is the corrected event
+    time clamped to [received_at - the source's max_backdate, received_at]; `timestamp` is the corrected event time.
+    `previous` is an alias call's previousId, as it came. `imported` ids are remembered for ever, others for a window;
+    `restored` touchpoints never start a follow-up of their own accord.
+    """
+
+    source: str
+    channel: str
+    type: Type
+    event: str = ""
+    message_id: MessageId
+    anchor: Identifier
+    identifiers: tuple[Identifier, ...]
+    timestamp: Millis
+    original_timestamp: Millis | None = None
+    sent_at: Millis | None = None
+    received_at: Millis
+    evidence_at: Millis
+    group_id: str = ""
+    previous: str = ""
+    rules: str = ""
+    imported: bool = False
+    restored: bool = False
+    properties: Json
+    traits: Json
+    context: Json
+
+
+class Evidence(Message):
+    """A touchpoint told something new about who is who. Key: workspace.
+
+    The links are (anchor, other) for every other identifier. Identity answers every piece of evidence.
+    """
+
+    message_id: MessageId
+    anchor: Identifier
+    identifiers: tuple[Identifier, ...]
+    previous: str = ""
+    evidence_at: Millis
+    received_at: Millis
+    source: str = ""
+
+
+class Membership(Message):
+    """Who owns an identifier now. Key: the identifier's profile_id(). The highest version wins.
+
+    `answers` names the touchpoint whose evidence this answers, for its anchor only ("nothing changed" included).
+    `cause` is the message id of the evidence that moved the identifier.
+    """
+
+    identifier: Identifier
+    owner: ProfileId
+    version: int
+    cause: str = ""
+    answers: str = ""
+
+
+class IdentityChange(Message):
+    """Two profiles became one, one became two, or an id moved. Public. Key: profile_id."""
+
+    profile_id: ProfileId
+    kind: Literal["merged", "split"]
+    into: ProfileId
+    identifiers: tuple[Identifier, ...]
+    cause: str
+    at: Millis
+
+
+class CellMessage(Message):
+    """A snapshot of one anchor's cell for its owner. Key: owner. The highest (version, n) per anchor wins.
+
+    `cell` is null when the anchor is gone to another owner. `touchpoint` is the one that this snapshot was folded for,
+    when it may be a cause for rules; `cause` the message id that moved the cell, when the owner changed.
+    """
+
+    owner: ProfileId
+    anchor: Identifier
+    version: int
+    n: int
+    cell: Json | None
+    identifiers: tuple[Identifier, ...] = ()
+    touchpoint: Touchpoint | None = None
+    moved: bool = False
+
+
+class Profile(Message):
+    """One person, public, compacted. Key: profile_id. `version` only grows.
+
+    `redirect` is set when this id now belongs to another profile; `deleted` when nothing is left under it.
+    Everything but `version` is a pure function of the accepted touchpoints.
+    """
+
+    profile_id: ProfileId
+    version: int
+    deleted: bool = False
+    redirect: ProfileId | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    traits: Json
+    computed: Json
+    audiences: tuple[str, ...] = ()
+    consent: Json
+    touchpoints: int = 0
+    first_seen: Millis | None = None
+    last_seen: Millis | None = None
+
+
+class AudienceChange(Message):
+    """A person entered or exited an audience. Public. Key: profile_id. A merge is told by its reason."""
+
+    profile_id: ProfileId
+    audience: str
+    change: Literal["entered", "exited"]
+    reason: Literal["touchpoint", "merged", "split", "time"]
+    cause: str
+    at: Millis
+
+
+class Cause(Message):
+    """What may start a follow-up, with the person as they are now. Internal. Key: profile_id.
+
+    `audience` is empty when the touchpoint itself is the cause, else the audience that it made the person enter.
+    """
+
+    profile_id: ProfileId
+    anchor: Identifier
+    audience: str = ""
+    touchpoint: Touchpoint
+    profile: Profile
+
+
+class Action(Message):
+    """A follow-up to be made. Public. Key: profile_id.
+
+    `key` names it once and for all: workspace, rule, causing message (and audience), step. `anchor` finds the person
+    at the moment of sending, through every merge since.
+    """
+
+    key: str
+    rule: str
+    step: int
+    kind: str
+    anchor: Identifier
+    profile_id: ProfileId
+    audience: str = ""
+    cause: str
+    decided_at: Millis
+    touchpoint: Touchpoint
+
+
+class Delivery(Message):
+    """What became of a follow-up. Internal, to the warehouse. Key: the action's key. The last one wins."""
+
+    key: str
+    rule: str
+    kind: str
+    profile_id: ProfileId
+    status: Literal["waiting", "sent", "held", "failed", "uncertain", "dead"]
+    attempt: int
+    reason: str = ""
+    to: str = ""
+    at: Millis
+
+
+class Duplicate(Message):
+    """An accepted line of the log that was a duplicate after all. Internal, to the warehouse. Key: anchor."""
+
+    message_id: MessageId
+    anchor: Identifier
+    partition: int
+    offset: int
+    index: int
+
+
+class RejectedItem(Message):
+    """An item that was refused, with its reason and as it came. Internal, to the warehouse. Key: source."""
+
+    source: str
+    received_at: Millis
+    message_id: str = ""
+    code: str
+    field: str = ""
+    expected: str = ""
+    got: str = ""
+    reason: str
+    hint: str = ""
+    raw: str
+
+
+Wire = (
+    Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Profile, AudienceChange, Cause, Action, Delivery,
+    Duplicate, RejectedItem,
+)  # fmt: skip
