@@ -1,0 +1,174 @@
+"""The embedded engine: every stage of the pipeline in one loop over one SQLite file.
+
+A *turn* takes frames from the log and carries them through all stages until nothing is left between them, then
+commits once: records, wake-ups, watermarks and the topics that others read. Between two commits a topic that only
+our own stages read is a list in memory; a crash throws the whole turn away, and it is done again from the watermark.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from schemas import fast
+from schemas.topics import TOPICS
+from services.processor import Emit, Frame, Processor
+from services.runtime import frames
+from services.runtime.handler import Handler
+from services.runtime.sqlite_state import SqliteState, StateFile
+
+IDLE = 0.01  # seconds between two looks at the log when there was nothing
+QUIET = 100  # ms by which wake-ups follow the clock when the log is quiet: what was received before them comes first
+
+
+class Outbox:
+    """The publisher of a turn: messages for our own stages wait in memory, those for others go with the commit."""
+
+    def __init__(self, db: sqlite3.Connection, stages: Sequence[str]):
+        self._db = db
+        self._stages = frozenset(stages)
+        self.waiting: dict[str, deque[Any]] = {}
+        self._lines: dict[str, list[bytes]] = {}
+        for name, topic in TOPICS.items():
+            if self._stages.intersection(topic.producers):
+                if self._stages.intersection(topic.consumers):
+                    self.waiting[name] = deque()
+                if topic.public or not self._stages.issuperset(topic.consumers):
+                    self._lines[name] = []
+        self._next = {name: frames.end(db, name) for name in self._lines}
+
+    async def publish(self, emits: Sequence[Emit]) -> None:
+        waiting, lines = self.waiting, self._lines
+        for topic, _, message in emits:
+            if topic in waiting:
+                waiting[topic].append(message)
+            if topic in lines:
+                lines[topic].append(fast.dumps(message))
+
+    def write(self, now: int) -> None:
+        """Put what others read into the file, one frame a topic; the caller commits."""
+        for topic, lines in self._lines.items():
+            if lines:
+                frames.append(self._db, topic, self._next[topic], now, lines)
+
+    def settle(self, committed: bool) -> None:
+        """After the commit (or instead of it) start the next turn empty."""
+        for topic, lines in self._lines.items():
+            self._next[topic] += bool(lines and committed)
+            lines.clear()
+        for messages in self.waiting.values():
+            messages.clear()
+
+
+class Engine:
+    """Runs the processors over the log. One engine per data folder; `run` until `stop` is set.
+
+    `read(start, limit)` gives the touchpoint frames from an offset on: of the log, or of the archive while rebuilding.
+    `spent(stage, messages, seconds)` hears where the time goes.
+    """
+
+    def __init__(
+        self, file: StateFile, processors: Sequence[Processor],
+        read: Callable[[int, int], list[frames.StoredFrame]], clock: Callable[[], int],
+        turn: int = 1_000, cache: int = 30_000, spent: Callable[[str, int, float], None] | None = None,
+    ):  # fmt: skip
+        self._file, self._read, self._clock, self._turn = file, read, clock, turn
+        self._outbox = Outbox(file.db, [p.name for p in processors])
+        self._states = [SqliteState(file, p.name, p.record) for p in processors]
+        self._handlers = [Handler(p, 0, s, self._outbox, cache) for p, s in zip(processors, self._states, strict=True)]
+        self._fold = self._handlers[0]
+        self._decode = msgspec.json.Decoder(fast.Touchpoint).decode
+        self._now = 0
+        self._spent = spent or (lambda stage, messages, seconds: None)
+
+    async def load(self) -> None:
+        """Take up every stage where the file stands."""
+        for handler in self._handlers:
+            await handler.load()
+
+    @property
+    def watermark(self) -> int:
+        """The offset of the log that is read next."""
+        return self._fold.watermarks.get("touchpoints", 0)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Turn after turn, until `stop` is set."""
+        await self.load()
+        while not stop.is_set():
+            if await self.turn():
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(IDLE)
+
+    async def turn(self) -> int:
+        """One turn. Returns how many touchpoints and wake-ups it carried through; 0 when there was nothing to do."""
+        stored = self._read(self.watermark, self._turn)
+        if not stored and not await self._due(self._clock() - QUIET):
+            return 0
+        self._file.begin()
+        try:
+            done = await self._carry(stored)
+            began = time.perf_counter()
+            for state in self._states:
+                state.flush()
+            self._outbox.write(self._clock())
+            self._file.db.execute("COMMIT")
+            self._spent("commit", done, time.perf_counter() - began)
+        except BaseException:
+            self._outbox.settle(committed=False)
+            self._file.rollback()
+            raise
+        self._outbox.settle(committed=True)
+        return done
+
+    async def _carry(self, stored: Sequence[frames.StoredFrame]) -> int:
+        if not stored:
+            return await self._fire(self._clock() - QUIET)
+        frame = self._frame(stored)
+        done = await self._fire(frame.now)
+        await self._handle(self._fold, frame, {"touchpoints": stored[-1].offset + 1})
+        await self._drain(frame.now)
+        return done + len(frame.messages)
+
+    def _frame(self, stored: Sequence[frames.StoredFrame]) -> Frame:
+        began = time.perf_counter()
+        messages, positions = [], []
+        for one in stored:
+            messages += [self._decode(line) for line in one.body.split(b"\n")]
+            positions += [(one.offset, index) for index in range(one.count)]
+        self._now = max(self._now, max(m.received_at for m in messages))
+        self._spent("decode", len(messages), time.perf_counter() - began)
+        return Frame("touchpoints", 0, messages, self._now, positions)
+
+    async def _due(self, until: int) -> bool:
+        return any([await state.due(until, 1) for state in self._states])
+
+    async def _fire(self, until: int) -> int:
+        fired = 0
+        for handler in self._handlers:
+            fired += await handler.fire(until)
+        await self._drain(until)
+        return fired
+
+    async def _drain(self, now: int) -> None:
+        """Hand on what the stages have told each other until there is silence."""
+        busy = True
+        while busy:
+            busy = False
+            for handler in self._handlers:
+                for topic in handler.processor.inputs:
+                    messages = self._outbox.waiting.get(topic)
+                    if messages:
+                        batch = list(messages)
+                        messages.clear()
+                        await self._handle(handler, Frame(topic, 0, batch, now), {})
+                        busy = True
+
+    async def _handle(self, handler: Handler, frame: Frame, watermark: dict[str, int]) -> None:
+        began = time.perf_counter()
+        await handler.handle(frame, watermark)
+        self._spent(handler.processor.name, len(frame.messages), time.perf_counter() - began)

@@ -1,0 +1,123 @@
+"""Frames in a SQLite file: the embedded log. One row is one frame: newline-delimited JSON of 1 to N messages.
+
+A file has one writing process and any number of readers. `synchronous=FULL` with a write-ahead log makes a commit
+durable (one fdatasync) before it returns.
+"""
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS frames (
+  topic TEXT NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (topic, offset));
+CREATE TABLE IF NOT EXISTS trimmed (topic TEXT PRIMARY KEY, count INTEGER NOT NULL, before INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """A frame as the log keeps it: `count` messages, one a line, first seen by the log `at` (epoch ms)."""
+
+    offset: int
+    count: int
+    at: int
+    body: bytes
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open (make) a log file for its one writer. Commits are explicit."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.executescript(_TABLES)
+    connection.execute("INSERT OR IGNORE INTO about VALUES ('incarnation', ?)", (uuid.uuid4().hex,))
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a file that another process writes. Raises sqlite3.OperationalError while it does not exist."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA query_only=1")
+    return connection
+
+
+def incarnation(connection: sqlite3.Connection) -> str:
+    """The name of this very log: a log made anew has another one."""
+    row = connection.execute("SELECT value FROM about WHERE name = 'incarnation'").fetchone()
+    return str(row[0])
+
+
+def end(connection: sqlite3.Connection, topic: str) -> int:
+    """The offset that the topic's next frame will get. Frames that were trimmed still count."""
+    row = connection.execute(
+        "SELECT max(coalesce((SELECT max(offset) + 1 FROM frames WHERE topic = ?1), 0),"
+        " coalesce((SELECT before FROM trimmed WHERE topic = ?1), 0))",
+        (topic,),
+    ).fetchone()
+    return int(row[0])
+
+
+def append(connection: sqlite3.Connection, topic: str, offset: int, at: int, lines: Sequence[bytes]) -> None:
+    """Put one frame of lines at this offset; the caller commits."""
+    connection.execute("INSERT INTO frames VALUES (?, ?, ?, ?, ?)", (topic, offset, len(lines), at, b"\n".join(lines)))
+
+
+def read(connection: sqlite3.Connection, topic: str, start: int, limit: int) -> list[StoredFrame]:
+    """The frames from offset `start` on, in order, until they hold `limit` messages or more (at least one frame)."""
+    found, total = [], 0
+    rows = connection.execute(
+        "SELECT offset, count, at, body FROM frames WHERE topic = ? AND offset >= ? ORDER BY offset", (topic, start)
+    )
+    for row in rows:
+        found.append(StoredFrame(*row))
+        total += found[-1].count
+        if total >= limit:
+            break
+    rows.close()
+    return found
+
+
+def beginning(connection: sqlite3.Connection, topic: str) -> int:
+    """The first offset that is still there."""
+    row = connection.execute("SELECT before FROM trimmed WHERE topic = ?", (topic,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def total(connection: sqlite3.Connection, topic: str) -> int:
+    """How many messages were ever appended to the topic, trimmed ones included."""
+    row = connection.execute(
+        "SELECT coalesce((SELECT sum(count) FROM frames WHERE topic = ?1), 0)"
+        " + coalesce((SELECT count FROM trimmed WHERE topic = ?1), 0)",
+        (topic,),
+    ).fetchone()
+    return int(row[0])
+
+
+def trim(connection: sqlite3.Connection, topic: str, before: int, older_than: int) -> int:
+    """Drop the frames below offset `before` that came before `older_than` (epoch ms). Returns how many frames.
+
+    Only a prefix is ever dropped, and its messages stay counted. One transaction.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    row = connection.execute(
+        "SELECT min(offset) FROM frames WHERE topic = ? AND (offset >= ? OR at >= ?)", (topic, before, older_than)
+    ).fetchone()
+    cut = min(before, row[0] if row[0] is not None else end(connection, topic))
+    frames, messages = connection.execute(
+        "SELECT count(*), coalesce(sum(count), 0) FROM frames WHERE topic = ? AND offset < ?", (topic, cut)
+    ).fetchone()
+    if frames:
+        connection.execute("DELETE FROM frames WHERE topic = ? AND offset < ?", (topic, cut))
+        connection.execute(
+            "INSERT INTO trimmed VALUES (?1, ?2, ?3)"
+            " ON CONFLICT (topic) DO UPDATE SET count = count + ?2, before = max(before, ?3)",
+            (topic, messages, cut),
+        )
+    connection.execute("COMMIT")
+    return int(frames)

@@ -1,0 +1,32 @@
+"""Settings of the platform, from the environment (`RAPPORT_…`) and the command line. Secrets only from here."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that works on one machine. Variable names are RAPPORT_ and the field in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path("data"), description="the folder that holds everything the platform keeps")
+    config: Path = Field(Path("config"), description="the configuration folder")
+    host: str = Field("127.0.0.1", description="the address that the tracking and profile API listens on")
+    port: int = Field(8080, ge=0, le=65535, description="the port of the tracking and profile API")
+    clickhouse_port: int = Field(8123, ge=0, le=65535, description="the port of ClickHouse's HTTP interface (loopback)")
+    read_key: SecretStr | None = Field(None, description="key for reading profiles; without it only loopback may read")
+    reader_password: SecretStr | None = Field(None, description="password of ClickHouse's user `reader`")
+
+    smtp_host: str = Field("127.0.0.1", description="the mail server that follow-ups leave through")
+    smtp_port: int = Field(25, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = False
+    allow_private_hosts: bool = Field(False, description="let webhooks go to private and loopback addresses")
+
+    turn: int = Field(1_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
+    cache_records: int = Field(30_000, ge=100, description="decoded records kept in memory per stage")
+    log_hours: int = Field(30 * 24, ge=1, description="how long frames stay in the log after the archive has them")
+    dedup_days: int = Field(7, ge=1, description="how long the ids of touchpoints that were not imported are known")

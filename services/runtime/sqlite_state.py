@@ -1,0 +1,135 @@
+"""The embedded state: every stage's records, wake-ups and watermarks, and the topics they publish, in one SQLite file.
+
+All writes of one turn of the engine are one transaction, so what a stage has decided and what it has published are
+durable together or not at all. Records stay decoded until the commit and are encoded once, however often a turn
+changed them.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.errors import Fenced
+from services.processor import Wakeup
+from services.runtime import frames
+from services.runtime.ports import Loaded, Write
+
+_CHUNK = 500  # keys of one SELECT
+
+
+class StateFile:
+    """The file: opened by one engine, which holds it for as long as it lives."""
+
+    def __init__(self, path: Path, stages: Iterable[str]):
+        self.db = frames.open_file(path)
+        self.db.execute("PRAGMA cache_size=-65536")
+        self.db.execute("CREATE TABLE IF NOT EXISTS tokens (stage TEXT PRIMARY KEY, token INTEGER NOT NULL)")
+        self.db.execute(
+            "CREATE TABLE IF NOT EXISTS watermarks"
+            " (stage TEXT, topic TEXT, offset INTEGER NOT NULL, PRIMARY KEY (stage, topic))"
+        )
+        self.db.execute(
+            "CREATE TABLE IF NOT EXISTS wakeups (stage TEXT, due INTEGER, key TEXT, PRIMARY KEY (stage, due, key))"
+            " WITHOUT ROWID"
+        )
+        for stage in stages:
+            self.db.execute(f"CREATE TABLE IF NOT EXISTS records_{stage} (key TEXT NOT NULL, value BLOB NOT NULL)")
+            self.db.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS records_{stage}_key ON records_{stage} (key)")
+
+    def begin(self) -> None:
+        """Begin a turn."""
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def rollback(self) -> None:
+        """Give the turn up."""
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+
+class SqliteState:
+    """One stage's part of the file. `write` keeps records decoded; `flush` encodes them, just before the commit."""
+
+    def __init__(self, file: StateFile, stage: str, record: Any):
+        self._db, self._stage = file.db, stage
+        self._decode = msgspec.msgpack.Decoder(record).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._dirty: dict[str, msgspec.Struct | None] = {}
+        self._token, self._advanced = -1, False
+
+    async def load(self) -> Loaded:
+        self._dirty.clear()
+        self._advanced = False
+        row = self._db.execute("SELECT token FROM tokens WHERE stage = ?", (self._stage,)).fetchone()
+        marks = self._db.execute("SELECT topic, offset FROM watermarks WHERE stage = ?", (self._stage,)).fetchall()
+        self._token = int(row[0]) if row else 0
+        return Loaded(self._token, dict(marks))
+
+    async def get(self, keys: Sequence[str]) -> list[msgspec.Struct | None]:
+        found: dict[str, Any] = {key: self._dirty[key] for key in keys if key in self._dirty}
+        missing = [key for key in keys if key not in found]
+        for at in range(0, len(missing), _CHUNK):
+            some = missing[at : at + _CHUNK]
+            marks = ",".join("?" * len(some))
+            rows = self._db.execute(
+                f"SELECT key, value FROM records_{self._stage} WHERE key IN ({marks})",  # noqa: S608
+                some,
+            )
+            found.update((key, self._decode(value)) for key, value in rows)
+        return [found.get(key) for key in keys]
+
+    async def due(self, until: int, limit: int) -> list[Wakeup]:
+        rows = self._db.execute(
+            "SELECT due, key FROM wakeups WHERE stage = ? AND due <= ? ORDER BY due, key LIMIT ?",
+            (self._stage, until, limit),
+        )
+        return [Wakeup(*row) for row in rows]
+
+    async def write(self, token: int, write: Write) -> int:
+        if token != self._token:
+            raise Fenced(f"{self._stage}: token {token} is not the present {self._token}")
+        if not self._advanced:
+            self._advance()
+        self._dirty.update(write.records)
+        stage = self._stage
+        if write.watermarks:
+            marks = [(stage, topic, offset) for topic, offset in write.watermarks.items()]
+            self._db.executemany("INSERT OR REPLACE INTO watermarks VALUES (?, ?, ?)", marks)
+        if write.fired:
+            sql = "DELETE FROM wakeups WHERE stage = ? AND due = ? AND key = ?"
+            self._db.executemany(sql, [(stage, *w) for w in write.fired])
+        if write.wakeups:
+            self._db.executemany("INSERT OR IGNORE INTO wakeups VALUES (?, ?, ?)", [(stage, *w) for w in write.wakeups])
+        return self._token
+
+    def flush(self) -> None:
+        """Encode and write the records that this turn changed. Call once, just before the commit."""
+        table = f"records_{self._stage}"
+        gone = [(key,) for key, record in self._dirty.items() if record is None]
+        kept = [(key, self._encode(record)) for key, record in self._dirty.items() if record is not None]
+        if gone:
+            self._db.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
+        if kept:
+            sql = f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"  # noqa: S608
+            self._db.executemany(sql, kept)
+        self._dirty.clear()
+        self._advanced = False
+
+    def _advance(self) -> None:
+        """Compare and set the fence, once a turn: a second engine on this file cannot get past it."""
+        old, new = self._token, self._token + 1
+        sql = "UPDATE tokens SET token = ? WHERE stage = ? AND token = ?"
+        if old and not self._db.execute(sql, (new, self._stage, old)).rowcount:
+            raise Fenced(f"{self._stage}: another engine has written this file")
+        if not old:
+            try:
+                self._db.execute("INSERT INTO tokens VALUES (?, ?)", (self._stage, new))
+            except sqlite3.IntegrityError:
+                raise Fenced(f"{self._stage}: another engine has written this file") from None
+        self._token, self._advanced = new, True
