@@ -1,7 +1,7 @@
 """Every topic as data: what is on it, what its key is, who writes it and who reads it.
 
-Producers and consumers are the names of processors (services/pipeline.py) and of the two things around them: the
-collectors, delivery and the warehouse writer. Retention is in hours; None keeps the last message of every key.
+Producers and consumers are the names of processors (services/pipeline.py) and of what is around them: the collectors,
+the engine, delivery and the warehouse writer. Retention is in hours; None keeps the last message of every key.
 """
 
 from typing import NamedTuple
@@ -28,6 +28,7 @@ class Topic(NamedTuple):
 _ALL = (
     Topic("touchpoints", wire.Touchpoint, "anchor", ("collectors",), ("fold", "warehouse")),
     Topic("rejected", wire.RejectedItem, "source", ("collectors",), ("warehouse",), partitions=8),
+    Topic("commands", wire.Command, "command", ("collectors",), ("engine",), partitions=1),
     Topic("evidence", wire.Evidence, "workspace", ("fold",), ("identity",), partitions=1),
     Topic("membership", wire.Membership, "profile_id(identifier)", ("identity",), ("fold", "warehouse")),
     Topic("cells", wire.CellMessage, "owner", ("fold",), ("assemble",)),

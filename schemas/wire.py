@@ -5,15 +5,32 @@ msgspec structs of the same shape for the hot path, and a test holds the two equ
 of its schema; a reader understands the version before its own.
 """
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _finite(value: Any) -> Any:
+    """Refuse NaN and the infinities, which pydantic reads and JSON does not have."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, float) and not isfinite(one):
+            raise ValueError("JSON has no NaN and no infinity")
+        todo += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return value
+
 
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="epoch milliseconds, UTC")]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Version = Annotated[int, Field(ge=1, le=1, description="version of the schema")]
 Workspace = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Identifier = Annotated[str, Field(min_length=3, max_length=600, pattern=r"^[a-z][a-z0-9_]*:")]
 ProfileId = Annotated[str, Field(pattern=r"^p[0-9a-f]{32}$")]
-Json = Annotated[dict[str, Any], Field(description="a JSON object, kept byte for byte as it came")]
+Json = Annotated[
+    dict[str, Any], Field(description="a JSON object, kept byte for byte as it came"), AfterValidator(_finite)
+]
 MessageId = Annotated[str, Field(min_length=1, max_length=256)]
 Type = Literal["track", "identify", "page", "screen", "group", "alias"]
 
@@ -21,8 +38,8 @@ Type = Literal["track", "identify", "page", "screen", "group", "alias"]
 class Message(BaseModel):
     """What every message has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    v: Literal[1] = 1
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    v: Version = 1
     workspace: Workspace
 
 
@@ -81,7 +98,7 @@ class Membership(Message):
 
     identifier: Identifier
     owner: ProfileId
-    version: int
+    version: Count
     cause: str = ""
     answers: str = ""
 
@@ -106,8 +123,8 @@ class CellMessage(Message):
 
     owner: ProfileId
     anchor: Identifier
-    version: int
-    n: int
+    version: Count
+    n: Count
     cell: Json | None
     identifiers: tuple[Identifier, ...] = ()
     touchpoint: Touchpoint | None = None
@@ -122,7 +139,7 @@ class Profile(Message):
     """
 
     profile_id: ProfileId
-    version: int
+    version: Count
     deleted: bool = False
     redirect: ProfileId | None = None
     identifiers: tuple[Identifier, ...] = ()
@@ -130,7 +147,7 @@ class Profile(Message):
     computed: Json
     audiences: tuple[str, ...] = ()
     consent: Json
-    touchpoints: int = 0
+    touchpoints: Count = 0
     first_seen: Millis | None = None
     last_seen: Millis | None = None
 
@@ -168,7 +185,7 @@ class Action(Message):
 
     key: str
     rule: str
-    step: int
+    step: Count
     kind: str
     anchor: Identifier
     profile_id: ProfileId
@@ -186,7 +203,7 @@ class Delivery(Message):
     kind: str
     profile_id: ProfileId
     status: Literal["waiting", "sent", "held", "failed", "uncertain", "dead"]
-    attempt: int
+    attempt: Count
     reason: str = ""
     to: str = ""
     at: Millis
@@ -197,9 +214,9 @@ class Duplicate(Message):
 
     message_id: MessageId
     anchor: Identifier
-    partition: int
-    offset: int
-    index: int
+    partition: Count
+    offset: Count
+    index: Count
 
 
 class RejectedItem(Message):
@@ -217,7 +234,19 @@ class RejectedItem(Message):
     raw: str
 
 
+class Command(Message):
+    """What an operator asks of the engine, so that it is done once, in order and on record. Internal. Key: command.
+
+    `rebuild` reads everything again as a new generation; `resend` sends the follow-up of the key `argument` once more.
+    """
+
+    command: Literal["rebuild", "resend"]
+    argument: str = ""
+    who: str
+    at: Millis
+
+
 Wire = (
     Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Profile, AudienceChange, Cause, Action, Delivery,
-    Duplicate, RejectedItem,
+    Duplicate, RejectedItem, Command,
 )  # fmt: skip
