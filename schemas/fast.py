@@ -78,7 +78,9 @@ else:
 
     def _field(name: str, field: FieldInfo) -> Any:
         kind = _type(field.annotation, field.metadata)
-        return (name, kind) if field.is_required() else (name, kind, field.default)
+        if field.is_required():
+            return (name, kind)
+        return (name, kind, msgspec.Raw(b"{}") if kind is msgspec.Raw else field.default)
 
     def _look(json: list[str], nullable: list[str]) -> Callable[[Any], None]:
         """What msgspec does not see to itself: a `Json` is an object in UTF-8, and a null one is None."""

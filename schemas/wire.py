@@ -117,8 +117,10 @@ class IdentityChange(Message):
 class CellMessage(Message):
     """A snapshot of one anchor's cell for its owner. Key: owner. The highest (version, n) per anchor wins.
 
-    `cell` is null when the anchor is gone to another owner. `touchpoint` is the one that this snapshot was folded for,
-    when it may be a cause for rules; `cause` the message id that moved the cell, when the owner changed.
+    `n` counts the touchpoints folded into the cell. `cell` is null when the anchor is gone to another owner, `gone`.
+    `came` is the former owner, when this snapshot tells that the anchor came from there. `touchpoint` is the one that
+    this snapshot was folded for; `cause` its message id, or that of the evidence that moved the anchor. `named` is the
+    identifier that names the owner, where the anchor knows it by evidence.
     """
 
     owner: ProfileId
@@ -126,15 +128,19 @@ class CellMessage(Message):
     version: Count
     n: Count
     cell: Json | None
-    identifiers: tuple[Identifier, ...] = ()
+    named: str = ""
     touchpoint: Touchpoint | None = None
-    moved: bool = False
+    cause: str = ""
+    came: ProfileId | None = None
+    gone: ProfileId | None = None
 
 
 class Profile(Message):
     """One person, public, compacted. Key: profile_id. `version` only grows.
 
     `redirect` is set when this id now belongs to another profile; `deleted` when nothing is left under it.
+    `traits` are {name: {"value", "at", "source"}}, `computed` {name: value}, `consent` {channel: "granted" or
+    "denied"}, `events` {event: how often} for the events that the configuration's conditions count.
     Everything but `version` is a pure function of the accepted touchpoints.
     """
 
@@ -147,6 +153,7 @@ class Profile(Message):
     computed: Json
     audiences: tuple[str, ...] = ()
     consent: Json
+    events: Json = {}
     touchpoints: Count = 0
     first_seen: Millis | None = None
     last_seen: Millis | None = None

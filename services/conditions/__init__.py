@@ -1,0 +1,1 @@
+"""The condition tree: written once in YAML, compiled to closures for the stream."""

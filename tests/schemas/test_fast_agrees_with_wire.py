@@ -94,7 +94,7 @@ LINE = {"workspace": "main", "owner": PROFILE, "anchor": "email:a", "version": 0
         ("workspace", b'"main\\n"', False),
         ("owner", json.dumps(PROFILE + "\n").encode(), False),
         ("anchor", "\"email:\U0001f600\"".encode(), True),
-        ("moved", b"1", False),
+        ("gone", b"1", False),
     ],
 )  # fmt: skip
 def test_what_json_can_play_on_us(field: str, text: bytes, accepted: bool) -> None:
