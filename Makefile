@@ -1,0 +1,45 @@
+# Every command of the project. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench schemas format constraints clean
+
+PY := .venv/bin/python
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## make .venv with everything in it (PYTHON=... chooses the interpreter: 3.11, 3.12 or 3.13)
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh
+
+demo: setup  ## run real customers through the platform and leave it running at http://127.0.0.1:8080
+	@.venv/bin/rapport demo
+
+up: setup  ## run the platform with the files of config/ (data in data/)
+	@.venv/bin/rapport up
+
+test: setup  ## run all tests
+	@$(PY) -m pytest -n 2
+
+check: setup  ## ruff, mypy --strict, import-linter and the tests of the house style
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest tests/test_house_style.py tests/test_glossary.py
+
+bench: setup  ## measure requests, batches and the whole way to profile and ClickHouse
+	@$(PY) -m benchmarks
+
+schemas: setup  ## write schemas/json again from the models
+	@$(PY) -m schemas.generate
+
+format: setup  ## put the code into its format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+constraints:  ## pin the newest versions of all packages in constraints.txt (needs uv)
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --quiet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
+
+clean:  ## remove .venv and the caches; never touches data/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
