@@ -54,7 +54,7 @@ with_pip() {
 }
 
 python=$(find_python)
-echo "setup: making .venv; the first time this downloads about 500 MB and takes a few minutes"
+echo "setup: making .venv; the first time this downloads about 320 MB and takes a minute or more"
 { have_uv && with_uv; } || with_pip ||
   fail "the packages could not be installed; the reason is above." \
     "Rapport runs on x86-64 Linux with glibc 2.28 or newer; setup needs the network and 2 GB of disk."
