@@ -17,8 +17,7 @@ def phone(text: str, region: str) -> str | None:
     if len(text) > _LONGEST or not _WRITTEN.fullmatch(text):
         return None
     number = _parse(text, region or None)
-    again = _parse(number, None) if number else None
-    return again if again and _parse(again, None) == again else None
+    return number if number and _parse(number, None) == number else None
 
 
 def _parse(text: str, region: str | None) -> str | None:

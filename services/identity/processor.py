@@ -1,0 +1,128 @@
+"""The identity stage: evidence in, membership out. One writer per workspace; identity.md has the semantics.
+
+For each piece of evidence, in the order of the log: one Membership for every identifier whose owner changed (its
+version one higher), the IdentityChanges that other systems need, and then exactly one answer, addressed to the
+anchor, also when nothing changed. How evidence is cut into frames changes none of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from schemas.fast import Evidence, IdentityChange, Membership
+from schemas.identifiers import profile_id, split
+from services.identifiers import IdentityRules
+from services.identity.component import Decider
+from services.identity.records import NEVER, Known, Record, value_key
+from services.identity.turn import Change, Turn, View, previous_identifiers, stand_in
+from services.processor import Emit, Frame, Outcome
+
+
+class Identity:
+    """Processor: decides whose every identifier is."""
+
+    name = "identity"
+    inputs = ("evidence",)
+    record = Record
+
+    def __init__(self, rules: IdentityRules):
+        self._rules = rules
+        self._decider = Decider(rules)
+
+    def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
+        """Every identifier and the component that decides it; for new ones, also who asked for their value."""
+        evidence: Evidence
+        for evidence in frame.messages:
+            for identifier in evidence.identifiers:
+                yield from self._wants_received(evidence.workspace, identifier, have)
+            if evidence.previous:
+                for identifier in previous_identifiers(self._rules, evidence.previous):
+                    yield from _wants_known(evidence.workspace, identifier, have)
+                    yield value_key(evidence.workspace, split(identifier)[1])
+
+    def _wants_received(self, workspace: str, identifier: str, have: Mapping[str, Any]) -> Iterator[str]:
+        yield from _wants_known(workspace, identifier, have)
+        known: Known | None = have.get(profile_id(workspace, identifier))
+        if known is not None and known.received_at < NEVER:
+            return
+        key = value_key(workspace, split(identifier)[1])
+        yield key
+        aliases = have.get(key)
+        for anchor, value in aliases.asked if aliases else ():
+            yield from _wants_known(workspace, anchor, have)
+            if standing := stand_in(self._rules, value):
+                yield from _wants_known(workspace, standing, have)
+
+    def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
+        """The whole frame, one piece of evidence after the other."""
+        view = View(records)
+        emits: list[Emit] = []
+        evidence: Evidence
+        for evidence in frame.messages:
+            turn = Turn(self._rules, self._decider, evidence, view)
+            changes = turn.apply()
+            emits += [_moved(evidence, change) for change in changes]
+            if changes:
+                emits += _told(evidence, changes)
+            emits.append(_answer(evidence, *turn.owner(evidence.anchor)))
+        return Outcome(view.changes, emits, [])
+
+
+def _wants_known(workspace: str, identifier: str, have: Mapping[str, Any]) -> Iterator[str]:
+    key = profile_id(workspace, identifier)
+    yield key
+    known: Known | None = have.get(key)
+    if known is not None and known.component:
+        yield known.component
+
+
+def _moved(evidence: Evidence, change: Change) -> Emit:
+    """The membership of one identifier whose owner is another now."""
+    workspace = evidence.workspace
+    message = Membership(
+        workspace=workspace,
+        identifier=change.identifier,
+        owner=profile_id(workspace, change.now),
+        version=change.version,
+        cause=evidence.message_id,
+    )
+    return Emit("membership", profile_id(workspace, change.identifier), message)
+
+
+def _answer(evidence: Evidence, owner: str, version: int) -> Emit:
+    """What the fold waits for: the anchor's owner after this evidence."""
+    workspace = evidence.workspace
+    message = Membership(
+        workspace=workspace,
+        identifier=evidence.anchor,
+        owner=profile_id(workspace, owner),
+        version=version,
+        answers=evidence.message_id,
+    )
+    return Emit("membership", profile_id(workspace, evidence.anchor), message)
+
+
+def _told(evidence: Evidence, changes: list[Change]) -> list[Emit]:
+    """For other systems: which profile went into which, and which identifiers went along.
+
+    A profile whose naming identifier is another's now has `merged` into that one; the rest that leaves a profile has
+    `split` from it. Identifiers that nobody had seen before are no change of anybody's.
+    """
+    moved: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        if not change.fresh:
+            moved.setdefault((change.before, change.now), []).append(change.identifier)
+    return [_change(evidence, *names, identifiers) for names, identifiers in sorted(moved.items())]
+
+
+def _change(evidence: Evidence, before: str, now: str, identifiers: list[str]) -> Emit:
+    workspace = evidence.workspace
+    message = IdentityChange(
+        workspace=workspace,
+        profile_id=profile_id(workspace, before),
+        kind="merged" if before in identifiers else "split",
+        into=profile_id(workspace, now),
+        identifiers=tuple(identifiers),
+        cause=evidence.message_id,
+        at=evidence.received_at,
+    )
+    return Emit("identity-changes", profile_id(workspace, before), message)
