@@ -1,0 +1,68 @@
+"""A call of another system as data, and its signature: Standard Webhooks 1.0.0 (standardwebhooks.com)."""
+
+import base64
+import hmac
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from services.automation.steps import WebhookStep
+from services.automation.templates import render
+from services.errors import Rejected
+
+LARGEST_BODY = 256 * 1024  # bytes
+SHORTEST_SECRET = 24  # bytes, as the specification says
+
+
+class WebhookCall(msgspec.Struct, frozen=True, tag="webhook"):
+    """One call to make. `id` is the same on every try, so the receiver can tell a repetition."""
+
+    url: str
+    id: str
+    body: bytes
+    secret_env: str
+
+
+def webhook_id(key: str) -> str:
+    """The id of a follow-up for its receiver: a function of the send key, without dots."""
+    return "msg_" + blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def make(step: WebhookStep, key: str, name: str, values: Mapping[str, Any], at: str) -> WebhookCall:
+    """The call of this step. `at` (ISO 8601) is when the follow-up was decided.
+
+    Raises Rejected: a template fails ("template"), the body is too large ("too_large").
+    """
+    if step.data:
+        data: dict[str, Any] = {n: render(source, f"{name}, data.{n}", values) for n, source in step.data.items()}
+    else:
+        data = {part: values[part] for part in ("workspace", "rule", "audience", "profile", "touchpoint")}
+    body = msgspec.json.encode({"type": step.type or f"rule.{values['rule']}", "timestamp": at, "data": data})
+    if len(body) > LARGEST_BODY:
+        raise Rejected("too_large", f"{name}: the body has {len(body)} bytes; at most {LARGEST_BODY} are sent")
+    return WebhookCall(step.url, webhook_id(key), body, step.secret_env)
+
+
+def signed(call: WebhookCall, secret: str, now: int) -> dict[str, str]:
+    """The headers of one try at `now` (epoch ms). Raises Rejected (code "secret") when the secret is not one."""
+    at = str(now // 1000)
+    mac = hmac.digest(_key(secret, call.secret_env), b".".join((call.id.encode(), at.encode(), call.body)), "sha256")
+    return {
+        "content-type": "application/json",
+        "webhook-id": call.id,
+        "webhook-timestamp": at,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
+
+
+def _key(secret: str, variable: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) < SHORTEST_SECRET:
+        expected = f"`whsec_` and the base64 of {SHORTEST_SECRET} to 64 random bytes"
+        raise Rejected("secret", f"the environment variable {variable} has to hold {expected}", field=variable)
+    return key

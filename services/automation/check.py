@@ -1,0 +1,54 @@
+"""Whether a rule may act for this person now: the same questions at the trigger and again at sending."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from schemas.fast import Action, Profile
+from services.automation.definitions import Rule
+from services.automation.steps import Step
+from services.conditions.compile import Predicate, compiled
+from services.conditions.subject import Subject, facts
+
+RuleId = tuple[str, str]  # (workspace, name)
+
+
+class CompiledRule(NamedTuple):
+    """A rule, and its conditions as one function."""
+
+    rule: Rule
+    holds: Predicate
+
+
+def compile_rule(rule: Rule) -> CompiledRule:
+    """The rule ready to be asked. Without conditions it holds for everybody."""
+    return CompiledRule(rule, compiled(rule.condition) if rule.condition else lambda subject: True)
+
+
+def compile_rules(rules: Iterable[Rule]) -> dict[RuleId, CompiledRule]:
+    """All rules by workspace and name."""
+    return {(rule.workspace, rule.name): compile_rule(rule) for rule in rules}
+
+
+def consents(step: Step, subject: Subject) -> bool:
+    """Whether the person may be sent this. A webhook is no message to the person: nothing is asked."""
+    if step.email is None:
+        return True
+    answer = subject.consent("email")
+    return answer == "granted" if step.email.consent == "required" else answer != "denied"
+
+
+def hold(found: CompiledRule | None, action: Action, profile: Profile | None) -> str:
+    """Why this action must not be sent now, in words for the ledger; empty when it may be.
+
+    `found` is the rule as it is now, `profile` the person as they are now.
+    """
+    if found is None or not found.rule.enabled:
+        return "the rule is switched off" if found else "the rule is not there any more"
+    if action.step >= len(found.rule.then) or found.rule.then[action.step].kind != action.kind:
+        return "the rule has no such step any more"
+    if profile is None or profile.deleted:
+        return "the person is not there any more"
+    subject = facts(profile, action.touchpoint)
+    if not found.holds(subject):
+        return "the rule's conditions do not hold any more"
+    return "" if consents(found.rule.then[action.step], subject) else "the person does not consent to e-mail"

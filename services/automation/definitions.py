@@ -1,0 +1,103 @@
+"""Rules as marketing ops write them: when something happens, if this holds, wait, then do that.
+
+name: welcome_back
+title: Welcome back
+when: {event: Order Completed}        # or {enters: big_spenders}
+if: {trait: plan, is: pro}            # a condition (services/conditions), over the person and the touchpoint
+wait: 1h
+then:
+  - email: {from: "Shop <hello@shop.example>", subject: "Thank you, {{ profile.traits.name }}", text: …}
+  - webhook: {url: https://crm.example/hooks, secret_env: CRM_SECRET}
+"""
+
+import json
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.wire import Workspace
+from services.automation.steps import Step
+from services.conditions.tree import Tree
+
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+LONGEST_WAIT = 90 * _UNITS["d"]
+MOST_STEPS = 10
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
+
+
+def _millis(text: Any) -> Any:
+    """ "90s", "15m", "1h" or "2d" in milliseconds."""
+    found = re.fullmatch(r"(\d{1,6})\s*([smhd])", text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError("a duration is a whole number and s, m, h or d, such as `30m` or `2d`")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _some(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    if not 1 <= len(steps) <= MOST_STEPS:
+        raise ValueError(f"a rule has 1 to {MOST_STEPS} steps")
+    return steps
+
+
+Steps = Annotated[tuple[Step, ...], AfterValidator(_some)]
+Wait = Annotated[int, BeforeValidator(_millis), Field(ge=0, le=LONGEST_WAIT)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Trigger(_Strict):
+    """What starts a rule: an event by its name, or entering an audience."""
+
+    event: str | None = Field(None, min_length=1, max_length=256)
+    enters: Name | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Trigger":
+        if (self.event is None) == (self.enters is None):
+            raise ValueError("a rule starts with one of `event` and `enters`")
+        return self
+
+
+class Rule(_Strict):
+    """One rule. It belongs to one workspace; its name is part of every send key, so renaming it makes a new rule.
+
+    `history: act` lets it act also on events older than 24 hours and on restored ones; it is meant for imports.
+    """
+
+    name: Name
+    title: str = Field("", max_length=200)
+    workspace: Workspace = "main"
+    enabled: bool = True
+    when: Trigger
+    condition: Tree | None = Field(None, alias="if")
+    wait: Wait = 0
+    then: Steps
+    history: Literal["act", "ignore"] = "ignore"
+
+    def fingerprint(self) -> str:
+        """What the rule does, as 32 hexadecimal characters. Another title leaves it as it is; so does a later version
+        of Rapport with more to choose from, because what is not said is left out."""
+        content = json.dumps(_said(self.model_copy(update={"title": ""})), sort_keys=True)
+        return blake2b(content.encode(), digest_size=16).hexdigest()
+
+    def with_files(self, read: Callable[[str], str]) -> "Rule":
+        """The rule with its `text_file` and `html_file` read in, so that the fingerprint covers them. `read` gives the
+        text of a file of the configuration folder. Raises pydantic's ValidationError when a template is wrong."""
+        return self.model_copy(update={"then": tuple(step.with_files(read) for step in self.then)})
+
+
+def _said(value: Any) -> Any:
+    """What differs from the defaults, for JSON; leaves keep their type (1.5 is not "1.5")."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        given = {name: getattr(value, name) for name in fields}
+        return {name: _said(content) for name, content in given.items() if content != fields[name].default}
+    if isinstance(value, dict):
+        return {name: _said(content) for name, content in value.items()}
+    return [_said(content) for content in value] if isinstance(value, list | tuple) else repr(value)

@@ -1,0 +1,21 @@
+"""From a decided action to what will be sent: one e-mail or one webhook call, as data."""
+
+from schemas.fast import Action, Profile
+from services.automation.actions import email, webhook
+from services.automation.actions.email import Email
+from services.automation.actions.webhook import WebhookCall
+from services.automation.steps import Step
+from services.automation.values import iso, values
+
+
+def make(step: Step, action: Action, profile: Profile, now: int) -> Email | WebhookCall:
+    """What this step sends to (or tells about) this person. A pure function: `now` (epoch ms) is an input.
+
+    Raises Rejected when it can never be made as it is: a template fails, no address is known.
+    """
+    known = values(action, profile, now)
+    name = f"of rule {action.rule}, step {action.step + 1}"
+    if step.email:
+        return email.make(step.email, action.key, name, known, now)
+    assert step.webhook is not None
+    return webhook.make(step.webhook, action.key, name, known, str(iso(action.decided_at)))

@@ -1,0 +1,133 @@
+"""The processor of rules: causes in, actions out, at once or after a wait. Law 5 begins here.
+
+A rule acts on a cause when the cause came in after the rule went live, is not older than a day (unless the rule says
+`history: act`), the rule's conditions hold and, for an e-mail, consent allows it. The send key is made of the
+workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
+
+What is remembered: one record per rule and cause that waits, from the cause to its wake-up. A cause that comes again
+finds the record and changes nothing; one that comes again later makes the same actions with the same keys, which the
+ledger absorbs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.fast import Action, Cause
+from services.automation.check import CompiledRule, RuleId, compile_rule, consents
+from services.automation.definitions import Rule
+from services.conditions.subject import facts
+from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
+
+DAY = 86_400_000
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
+    """What a rule will do when its wait is over, kept under `pending_key`."""
+
+    actions: tuple[Action, ...]
+
+
+class Rules:
+    """Starts follow-ups. `rules` are all that there are, of every workspace; `live_at` says by (workspace, rule name)
+    when each one went live (epoch ms)."""
+
+    name = "rules"
+    inputs = ("causes",)
+    record = Waiting
+
+    def __init__(self, rules: Sequence[Rule], live_at: Mapping[RuleId, int]):
+        self._by_trigger: dict[tuple[str, str, str], list[tuple[CompiledRule, int]]] = {}
+        for rule in rules:
+            if rule.enabled:
+                trigger = (rule.workspace, rule.when.enters or "", rule.when.event or "")
+                live = live_at[rule.workspace, rule.name]
+                self._by_trigger.setdefault(trigger, []).append((compile_rule(rule), live))
+
+    def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
+        """The records of what waits, for wake-ups and for causes of rules that wait."""
+        if frame.topic == WAKEUPS:
+            return [wakeup.key for wakeup in frame.messages]
+        return [pending_key(rule, cause) for cause in frame.messages for rule, _ in self._acting(cause) if rule.wait]
+
+    def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
+        """Causes become actions or waits; waits that are over become actions."""
+        if frame.topic == WAKEUPS:
+            over = [wakeup.key for wakeup in frame.messages if records[wakeup.key] is not None]
+            emits = [_emit(action) for key in over for action in records[key].actions]
+            return Outcome(dict.fromkeys(over), emits, [])
+        outcome = Outcome({}, [], [])
+        for cause in frame.messages:
+            for compiled in self._acting(cause):
+                self._act(compiled, cause, records, outcome)
+        return outcome
+
+    def _acting(self, cause: Cause) -> Iterator[CompiledRule]:
+        """The rules that this cause triggers and that may act on it, whatever their conditions say."""
+        touchpoint = cause.touchpoint
+        event = "" if cause.audience else touchpoint.event
+        for compiled, live in self._by_trigger.get((cause.workspace, cause.audience, event), ()):
+            if may_act(compiled.rule, live, cause):
+                yield compiled
+
+    def _act(self, compiled: CompiledRule, cause: Cause, records: Mapping[str, Any], outcome: Outcome) -> None:
+        rule = compiled.rule
+        due = cause.touchpoint.received_at + rule.wait
+        actions = tuple(_actions(compiled, cause, due))
+        if not rule.wait:
+            outcome.emits.extend(map(_emit, actions))
+            return
+        key = pending_key(rule, cause)
+        if actions and records[key] is None and key not in outcome.records:
+            outcome.records[key] = Waiting(actions)
+            outcome.wakeups.append(Wakeup(due, key))
+
+
+def may_act(rule: Rule, live_at: int, cause: Cause) -> bool:
+    """Whether a rule that went live at `live_at` may act on this cause at all.
+
+    Never on what came in before it was live, nor on an audience that a restored touchpoint made somebody enter: the
+    platform it was exported from has judged that. On what is restored or older than a day only with `history: act`.
+    """
+    touchpoint = cause.touchpoint
+    if touchpoint.received_at < live_at or (touchpoint.restored and cause.audience):
+        return False
+    if rule.history == "act":
+        return True
+    return not touchpoint.restored and touchpoint.received_at - touchpoint.timestamp <= DAY
+
+
+def send_key(rule: Rule, cause: Cause, step: int) -> str:
+    """The name of a follow-up, once and for all. The message id is last, because it alone may hold any character."""
+    return f"{rule.workspace}/{rule.name}/{step}/{cause.audience}/{cause.touchpoint.message_id}"
+
+
+def pending_key(rule: Rule, cause: Cause) -> str:
+    """The key of the record that keeps what waits for this rule and cause."""
+    return f"{rule.workspace}/{rule.name}/{cause.audience}/{cause.touchpoint.message_id}"
+
+
+def _actions(compiled: CompiledRule, cause: Cause, due: int) -> Iterator[Action]:
+    rule, subject = compiled.rule, facts(cause.profile, cause.touchpoint)
+    if not compiled.holds(subject):
+        return
+    for number, step in enumerate(rule.then):
+        if consents(step, subject):
+            yield Action(
+                workspace=cause.workspace,
+                key=send_key(rule, cause, number),
+                rule=rule.name,
+                step=number,
+                kind=step.kind,
+                anchor=cause.anchor,
+                profile_id=cause.profile_id,
+                audience=cause.audience,
+                cause=cause.touchpoint.message_id,
+                decided_at=due,
+                touchpoint=cause.touchpoint,
+            )
+
+
+def _emit(action: Action) -> Emit:
+    return Emit("actions", action.profile_id, action)
