@@ -9,8 +9,8 @@ from schemas.fast import Evidence, IdentityChange, Membership
 from schemas.identifiers import profile_id
 from services.identifiers import IdentifierType, IdentityRules
 from services.identity.processor import Identity
-from services.identity.records import NEVER, Component, Known, Record
-from services.processor import Frame
+from services.identity.records import NEVER, Component, Known, Link, Record
+from services.processor import Frame, Outcome
 
 WORKSPACE = "main"
 
@@ -60,11 +60,7 @@ class Stage:
 
     def handle(self, evidence: Sequence[Evidence]) -> list[Any]:
         """One frame; the messages it published."""
-        frame = Frame("evidence", 0, evidence, max((e.received_at for e in evidence), default=0))
-        have: dict[str, Any] = {}
-        while missing := {key for key in self.identity.wants(frame, have) if key not in have}:
-            have |= {key: self._decode(self.store[key]) if key in self.store else None for key in missing}
-        outcome = self.identity.decide(frame, have)
+        outcome = self.outcome(evidence)
         for key, record in outcome.records.items():
             if record is None:
                 self.store.pop(key, None)
@@ -73,6 +69,14 @@ class Stage:
         messages = [emit.message for emit in outcome.emits]
         self.published += messages
         return messages
+
+    def outcome(self, evidence: Sequence[Evidence]) -> Outcome:
+        """What one frame would lead to."""
+        frame = Frame("evidence", 0, evidence, max((e.received_at for e in evidence), default=0))
+        have: dict[str, Any] = {}
+        while missing := {key for key in self.identity.wants(frame, have) if key not in have}:
+            have |= {key: self._decode(self.store[key]) if key in self.store else None for key in missing}
+        return self.identity.decide(frame, have)
 
     def run(self, history: Iterable[Seen], cuts: frozenset[int] = frozenset()) -> "Stage":
         """The whole history, a new frame beginning at each of the cuts."""
@@ -99,9 +103,17 @@ class Stage:
             together.setdefault(owner, set()).add(identifier)
         return {frozenset(members) for members in together.values()}
 
-    def refused(self) -> dict[tuple[str, str], str]:
+    def links(self) -> dict[tuple[str, str], Link]:
         found = [record for record in self.records() if isinstance(record, Component)]
-        return {ends: link.refused for record in found for ends, link in record.links.items() if link.refused}
+        return {ends: link for record in found for ends, link in record.links.items()}
+
+    def refused(self) -> dict[tuple[str, str], str]:
+        return {ends: link.refused for ends, link in self.links().items() if link.refused}
+
+    def look_up(self, profile_id: str) -> str:
+        """The profile that this profile id, or the key of this identifier, belongs to now: one get."""
+        found: Known = self._decode(self.store[profile_id])
+        return found.owner
 
     def memberships(self) -> list[Membership]:
         return [message for message in self.published if isinstance(message, Membership)]
