@@ -76,13 +76,21 @@ class WebhookStep(_Strict):
     """A signed call of another system (Standard Webhooks). It is not a message to the person: no consent is asked.
 
     `data` replaces the profile and the touchpoint in the body with texts of its own, each a Liquid template.
-    `secret_env` names the environment variable that holds the secret ("whsec_" and base64).
+    `secret_env` names the environment variable that holds the secret ("whsec_" and base64). `url_env` names one that
+    holds the URL, for a URL that is a secret itself or differs between test and production.
     """
 
-    url: str = Field(pattern=r"^https?://[^\s/?#@]+([/?#]\S*)?$", max_length=2_000)
+    url: str | None = Field(None, pattern=r"^https?://[^\s/?#@]+([/?#]\S*)?$", max_length=2_000)
+    url_env: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)
     secret_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)
     type: str | None = Field(None, pattern=r"^[A-Za-z0-9_.]+$", max_length=100)
     data: dict[str, Template] = Field({}, max_length=50)
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> "WebhookStep":
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("a webhook needs one of `url` and `url_env`")
+        return self
 
 
 class Step(_Strict):

@@ -17,12 +17,16 @@ SHORTEST_SECRET = 24  # bytes, as the specification says
 
 
 class WebhookCall(msgspec.Struct, frozen=True, tag="webhook"):
-    """One call to make. `id` is the same on every try, so the receiver can tell a repetition."""
+    """One call to make. `id` is the same on every try, so the receiver can tell a repetition.
+
+    Without `url`, the environment variable `url_env` holds it.
+    """
 
     url: str
     id: str
     body: bytes
     secret_env: str
+    url_env: str = ""
 
 
 def webhook_id(key: str) -> str:
@@ -42,7 +46,7 @@ def make(step: WebhookStep, key: str, name: str, values: Mapping[str, Any], at: 
     body = msgspec.json.encode({"type": step.type or f"rule.{values['rule']}", "timestamp": at, "data": data})
     if len(body) > LARGEST_BODY:
         raise Rejected("too_large", f"{name}: the body has {len(body)} bytes; at most {LARGEST_BODY} are sent")
-    return WebhookCall(step.url, webhook_id(key), body, step.secret_env)
+    return WebhookCall(step.url or "", webhook_id(key), body, step.secret_env, step.url_env or "")
 
 
 def signed(call: WebhookCall, secret: str, now: int) -> dict[str, str]:
