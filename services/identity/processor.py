@@ -5,7 +5,7 @@ version one higher), the IdentityChanges that other systems need, and then exact
 anchor, also when nothing changed. How evidence is cut into frames changes none of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.fast import Evidence, IdentityChange, Membership
@@ -30,27 +30,28 @@ class Identity:
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
         """Every identifier and the component that decides it; for new ones, also who asked for their value."""
+        wanted: list[str] = []
         evidence: Evidence
         for evidence in frame.messages:
+            workspace = evidence.workspace
             for identifier in evidence.identifiers:
-                yield from self._wants_received(evidence.workspace, identifier, have)
+                if _ask_known(workspace, identifier, have, wanted):
+                    self._ask_aliases(workspace, identifier, have, wanted)
             if evidence.previous:
                 for identifier in previous_identifiers(self._rules, evidence.previous):
-                    yield from _wants_known(evidence.workspace, identifier, have)
-                    yield value_key(evidence.workspace, split(identifier)[1])
+                    _ask_known(workspace, identifier, have, wanted)
+                    wanted.append(value_key(workspace, split(identifier)[1]))
+        return wanted
 
-    def _wants_received(self, workspace: str, identifier: str, have: Mapping[str, Any]) -> Iterator[str]:
-        yield from _wants_known(workspace, identifier, have)
-        known: Known | None = have.get(profile_id(workspace, identifier))
-        if known is not None and known.received_at < NEVER:
-            return
+    def _ask_aliases(self, workspace: str, identifier: str, have: Mapping[str, Any], wanted: list[str]) -> None:
+        """Who asked for this identifier's value, and what stood in for it."""
         key = value_key(workspace, split(identifier)[1])
-        yield key
+        wanted.append(key)
         aliases = have.get(key)
         for anchor, value in aliases.asked if aliases else ():
-            yield from _wants_known(workspace, anchor, have)
+            _ask_known(workspace, anchor, have, wanted)
             if standing := stand_in(self._rules, value):
-                yield from _wants_known(workspace, standing, have)
+                _ask_known(workspace, standing, have, wanted)
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
         """The whole frame, one piece of evidence after the other."""
@@ -67,12 +68,18 @@ class Identity:
         return Outcome(view.changes, emits, [])
 
 
-def _wants_known(workspace: str, identifier: str, have: Mapping[str, Any]) -> Iterator[str]:
+def _ask_known(workspace: str, identifier: str, have: Mapping[str, Any], wanted: list[str]) -> bool:
+    """Ask for an identifier and its component; whether we know by now that no touchpoint has named it before."""
     key = profile_id(workspace, identifier)
-    yield key
-    known: Known | None = have.get(key)
-    if known is not None and known.component:
-        yield known.component
+    wanted.append(key)
+    if key not in have:
+        return False
+    known: Known | None = have[key]
+    if known is None:
+        return True
+    if known.component:
+        wanted.append(known.component)
+    return known.received_at == NEVER
 
 
 def _moved(evidence: Evidence, change: Change) -> Emit:

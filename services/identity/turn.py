@@ -69,7 +69,7 @@ class Turn:
         """Everything that changed owner, by identifier. The view has the new records."""
         e = self._evidence
         self._fresh = [identifier for identifier in e.identifiers if self._receive(identifier)]
-        for other in sorted(e.identifiers, key=lambda identifier: pair(e.anchor, identifier)):
+        for other in sorted(e.identifiers, key=lambda i: pair(e.anchor, i)) if len(e.identifiers) > 1 else ():
             self._link(e.anchor, other, Link(e.evidence_at, e.message_id, e.source))
         for identifier in self._fresh:
             self._answer_aliases(identifier)

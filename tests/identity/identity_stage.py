@@ -73,10 +73,17 @@ class Stage:
     def outcome(self, evidence: Sequence[Evidence]) -> Outcome:
         """What one frame would lead to."""
         frame = Frame("evidence", 0, evidence, max((e.received_at for e in evidence), default=0))
+        return self.identity.decide(frame, self._gather(frame))
+
+    def reads(self, evidence: Sequence[Evidence]) -> set[str]:
+        """The keys that one frame would read."""
+        return set(self._gather(Frame("evidence", 0, evidence, 0)))
+
+    def _gather(self, frame: Frame) -> dict[str, Any]:
         have: dict[str, Any] = {}
         while missing := {key for key in self.identity.wants(frame, have) if key not in have}:
             have |= {key: self._decode(self.store[key]) if key in self.store else None for key in missing}
-        return self.identity.decide(frame, have)
+        return have
 
     def run(self, history: Iterable[Seen], cuts: frozenset[int] = frozenset()) -> "Stage":
         """The whole history, a new frame beginning at each of the cuts."""

@@ -83,3 +83,11 @@ def test_evidence_told_again_writes_nothing() -> None:
     outcome = stage.outcome([evidence_of(seen, rules) for seen in history])
     assert outcome.records == {}
     assert len(outcome.emits) == len(history)
+
+
+def test_a_known_identifier_costs_no_more_than_itself_and_its_component() -> None:
+    stage = Stage(DEFAULT_RULES).run([Seen(("user_id:u1", "anonymous_id:a1"), 1, 1), Seen(("anonymous_id:a2",), 2, 2)])
+    reads: set[str] = set()
+    for identifier in ("user_id:u1", "anonymous_id:a1", "anonymous_id:a2"):
+        reads |= stage.reads([evidence_of(Seen((identifier,), 3, 3), DEFAULT_RULES)])
+    assert len(reads) == 4
