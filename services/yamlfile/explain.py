@@ -1,0 +1,142 @@
+"""From what pydantic finds wrong to sentences with file, line and what would be right."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from services.errors import ConfigError
+from services.yamlfile.document import Document, Place
+
+MOST = 50  # problems told at once
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SECRET = re.compile(r"key|secret|password|token", re.IGNORECASE)
+_WORDS = (  # pydantic's words: words for people who do not program
+    ("a valid string", "a text"),
+    ("a valid integer", "a whole number"),
+    ("a valid number", "a number"),
+    ("a valid boolean", "true or false"),
+    ("a valid list", "a list (lines that begin with `- `)"),
+    ("a valid tuple", "a list (lines that begin with `- `)"),
+    ("a valid dictionary", "names with values (`name: value`)"),
+    ("a valid timedelta", "a duration such as 1h or 30m"),
+    ("a valid decimal", "a number"),
+    ("String should match pattern", "expected a text that matches"),
+)
+
+
+def parse(document: Document, model: type[Model]) -> Model:
+    """What the document says as an instance of `model`. Raises ConfigError with everything that is wrong at once."""
+    try:  # a file of nothing but comments says nothing wrong
+        return model.model_validate({} if document.value is None else document.value)
+    except ValidationError as wrong:
+        found = [_sentence(document, model, error) for error in wrong.errors(include_url=False)]
+    ordered = [sentence for _, sentence in sorted(dict.fromkeys(found), key=lambda pair: pair[0])]
+    more = [f"{document.name}: and {len(ordered) - MOST} more"] if len(ordered) > MOST else []
+    raise ConfigError(ordered[:MOST] + more)
+
+
+def _sentence(document: Document, model: type[BaseModel], error: ErrorDetails) -> tuple[int, str]:
+    """(line, the sentence about one error)."""
+    missing = error["type"] == "missing"
+    place = _place(document, error["loc"][:-1] if missing else error["loc"])
+    what = f'lacks "{error["loc"][-1]}"' if missing else _what(model, place, error)
+    name = _dotted(place)
+    return document.line(place), document.problem(place, f'"{name}" {what}' if name else f"the file {what}")
+
+
+def _what(model: type[BaseModel], place: Place, error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return _unknown(str(place[-1]), sorted(_names(_inside(model, place[:-1]))))
+    message = error["msg"].removeprefix("Value error, ")
+    if message.startswith(("Input should be ", "String should ")):
+        for theirs, ours in _WORDS:
+            message = message.replace(theirs, ours)
+        message = message.partition(", unable")[0].partition(" or instance of")[0].partition(" in duration")[0]
+        message = message.partition(", got")[0].partition(", invalid")[0].replace("Input should be ", "expected ")
+    if message.startswith("expected "):
+        return message + _got(place, error["input"]) + _hint(error)
+    whole = isinstance(error["input"], dict | list)  # the message is about several parts: quoting them does not help
+    return f"is not right: {message}" + ("" if whole else _got(place, error["input"]))
+
+
+def _hint(error: ErrorDetails) -> str:
+    """What the reader probably meant."""
+    value = error["input"]
+    if error["type"] == "literal_error" and isinstance(value, str):
+        close = get_close_matches(value, re.findall(r"'([^']+)'", error["msg"]), 1)
+        return f'; did you mean "{close[0]}"?' if close else ""
+    if error["type"] == "string_type" and isinstance(value, int | float):
+        return "; put it in quotes"
+    return ""
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1, 0.5)
+    if close:
+        return f'is not known here; did you mean "{close[0]}"?'
+    return f"is not known here; possible are {', '.join(known)}" if known else "is not known here"
+
+
+def _got(place: Place, value: Any) -> str:
+    """What stood there, shortened; never a secret."""
+    if any(_SECRET.search(str(part)) for part in place[-1:]):
+        return ""
+    if isinstance(value, dict | list):
+        return f", got {'names with values' if isinstance(value, dict) else 'a list'}"
+    if value is None:
+        return ", got nothing"
+    if isinstance(value, bool):
+        return f", got {str(value).lower()}"
+    text = str(value)
+    short = text if len(text) <= 60 else text[:57] + "..."
+    return f', got "{short}"' if isinstance(value, str) else f", got {short}"
+
+
+def _place(document: Document, loc: Iterable[str | int]) -> Place:
+    """pydantic's location without what is not in the file, such as the names of a union's members."""
+    place: Place = ()
+    for part in loc:
+        if (*place, part) in document.lines:
+            place = (*place, part)
+    return place
+
+
+def _dotted(place: Place) -> str:
+    """("rules", 0, "wait") as it is shown: rules[0].wait"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _inside(annotation: Any, place: Place) -> list[type[BaseModel]]:
+    """The models that may stand at this place of a model, by its annotations."""
+    if get_origin(annotation) is Annotated:
+        return _inside(get_args(annotation)[0], place)
+    if get_origin(annotation) in (Union, UnionType):
+        return [model for part in get_args(annotation) for model in _inside(part, place)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not place:
+            return [annotation]
+        fields = [field for name, field in annotation.model_fields.items() if place[0] in _spellings(annotation, name)]
+        return [model for field in fields for model in _inside(field.annotation, place[1:])]
+    if get_args(annotation) and place:  # list[X], tuple[X, ...], dict[str, X]
+        values = [part for part in get_args(annotation) if part is not Ellipsis]
+        return _inside(values[-1], place[1:])
+    return []
+
+
+def _spellings(model: type[BaseModel], name: str) -> list[str]:
+    """How a field may be written in a file."""
+    field = model.model_fields[name]
+    choices = getattr(field.validation_alias, "choices", [field.validation_alias])
+    aliases = [choice for choice in choices if isinstance(choice, str)]
+    return aliases or [name]
+
+
+def _names(models: list[type[BaseModel]]) -> set[str]:
+    return {spelling for model in models for name in model.model_fields for spelling in _spellings(model, name)}
