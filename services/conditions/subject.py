@@ -9,6 +9,11 @@ from schemas.fast import Profile, Touchpoint
 from services.conditions import exact
 
 
+def event_name(touchpoint: Touchpoint) -> str:
+    """What definitions and rules call this touchpoint: a track's event, for everything else its type ("page")."""
+    return touchpoint.event if touchpoint.type == "track" else touchpoint.type
+
+
 class Subject(Protocol):
     """The four questions a condition asks. None means missing, and JSON null is missing too."""
 

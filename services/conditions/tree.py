@@ -115,22 +115,25 @@ class OfConsent(_Strict):
     answer: Literal["granted", "denied", "unknown"] = Field(alias="is")
 
 
+Condition = Annotated[Any, PlainValidator(lambda value: _parse(value))]  # always a Node
+
+
 class AllOf(_Strict):
     """Every one holds."""
 
-    all: Annotated[list["Condition"], Field(min_length=1)]
+    all: Annotated[list[Condition], Field(min_length=1)]
 
 
 class AnyOf(_Strict):
     """At least one holds."""
 
-    any: Annotated[list["Condition"], Field(min_length=1)]
+    any: Annotated[list[Condition], Field(min_length=1)]
 
 
 class Not(_Strict):
     """It does not hold; also when it cannot be told because something is missing."""
 
-    negated: "Condition" = Field(alias="not")
+    negated: Condition = Field(alias="not")
 
 
 Node = AllOf | AnyOf | Not | OfTrait | OfProperty | OfEvent | OfConsent
@@ -171,10 +174,7 @@ def _parse_tree(value: Any) -> Node:
     return _parse(value)
 
 
-Condition = Annotated[Node, PlainValidator(_parse)]
-Tree = Annotated[Node, PlainValidator(_parse_tree)]
-for _model in (AllOf, AnyOf, Not):
-    _model.model_rebuild()
+Tree = Annotated[Any, PlainValidator(_parse_tree)]  # always a Node
 
 
 def nodes(tree: Node) -> Iterator[Node]:

@@ -1,0 +1,102 @@
+"""The cell: everything a profile needs of the touchpoints of one anchor, or of several joined.
+
+Cells are a commutative monoid: `join` of the cells of any partition of a set of touchpoints is the cell of the set,
+whatever the order, to the byte of `encode`. So every part of it is one of four things: a sum of whole numbers, a
+least or greatest (time, message id, …), a map of those by name, or the k least names of such a map.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+Told = tuple[int, str, str, str]
+"""(timestamp, message id, source, value as JSON text): the greatest is the last word, also for equal times."""
+
+Valued = tuple[int, str, str]
+"""(timestamp, message id, value as JSON text)."""
+
+Answer = tuple[int, str, bool]
+"""(timestamp, message id, denied): of a yes and a no in one breath the no counts."""
+
+
+class Cell(msgspec.Struct, omit_defaults=True):
+    """Partial aggregates. Times are epoch milliseconds.
+
+    `sums` are units of 10^-9 as decimal text, because they outgrow 64 bits; `counts`, `sums`, `firsts` and `lasts`
+    are keyed by `Computed.key`. `left_out` counts values that were too long to be kept.
+    """
+
+    touchpoints: int = 0
+    first_seen: int | None = None
+    last_seen: int | None = None
+    channels: dict[str, int] = {}
+    events: dict[str, int] = {}
+    traits: dict[str, Told] = {}
+    consent: dict[str, Answer] = {}
+    counts: dict[str, int] = {}
+    sums: dict[str, str] = {}
+    firsts: dict[str, Valued] = {}
+    lasts: dict[str, Valued] = {}
+    left_out: int = 0
+
+
+CHANNELS = 32
+TRAITS = 200
+CONSENTS = 32
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+decode = msgspec.json.Decoder(Cell).decode
+
+
+def join(one: Cell, other: Cell) -> Cell:
+    """The cell of both cells' touchpoints, which must not overlap."""
+    return Cell(
+        touchpoints=one.touchpoints + other.touchpoints,
+        first_seen=_least(one.first_seen, other.first_seen),
+        last_seen=_greatest(one.last_seen, other.last_seen),
+        channels=bounded(_merged(one.channels, other.channels, _plus), CHANNELS),
+        events=_merged(one.events, other.events, _plus),
+        traits=bounded(_merged(one.traits, other.traits, max), TRAITS),
+        consent=bounded(_merged(one.consent, other.consent, max), CONSENTS),
+        counts=_merged(one.counts, other.counts, _plus),
+        sums=_merged(one.sums, other.sums, plus_text),
+        firsts=_merged(one.firsts, other.firsts, min),
+        lasts=_merged(one.lasts, other.lasts, max),
+        left_out=one.left_out + other.left_out,
+    )
+
+
+def bounded(values: dict[str, Any], most: int) -> dict[str, Any]:
+    """The entries with the `most` least names: a subset that does not depend on the order in which names came."""
+    if len(values) <= most:
+        return values
+    return {name: values[name] for name in sorted(values)[:most]}
+
+
+def plus_text(one: str, other: str) -> str:
+    """The sum of two whole numbers of any size, as decimal text."""
+    return str(int(one) + int(other))
+
+
+def _plus(one: int, other: int) -> int:
+    return one + other
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any], both: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    if not one or not other:
+        return dict(one or other)
+    if len(one) < len(other):
+        one, other = other, one
+    found = dict(one)
+    for name, value in other.items():
+        found[name] = both(found[name], value) if name in found else value
+    return found
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+def _greatest(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else max(one, other)

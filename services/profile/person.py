@@ -1,0 +1,174 @@
+"""A person: the newest cell of every anchor they own, and the profile that is the join of them."""
+
+from typing import Any
+
+import msgspec
+
+from schemas.fast import EMPTY, Profile
+from schemas.identifiers import profile_id
+from services.conditions import exact
+from services.profile import amounts
+from services.profile.cell import Cell, join
+from services.profile.definitions import Computed, Definitions
+
+GENERATION = 2**40  # profile versions in one generation of the state
+
+
+class Held(msgspec.Struct, array_like=True):
+    """What is known of one anchor: the newest (version, n) and its cell; without one it is gone, to `gone`.
+
+    `named` is the identifier that names the owner, where the anchor knows it; `came` the owner it came from.
+    """
+
+    version: int
+    n: int
+    cell: Cell | None
+    named: str = ""
+    came: str = ""
+    gone: str = ""
+
+
+class Person(msgspec.Struct, tag="person"):
+    """Everything under one profile id. `count` numbers the documents that were published, `inside` are the audiences
+    entered so far, as told; `judged` is the fingerprint of the audiences that were in force then."""
+
+    workspace: str
+    profile_id: str
+    anchors: dict[str, Held] = {}
+    count: int = 0
+    inside: tuple[str, ...] = ()
+    judged: str = ""
+
+
+class _Told(msgspec.Struct):
+    value: msgspec.Raw
+    at: int
+    source: str
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+
+
+class CellSubject:
+    """A cell as conditions look at it: values are decoded when they are asked for."""
+
+    __slots__ = ("_cell", "_definitions")
+
+    def __init__(self, cell: Cell, definitions: Definitions):
+        self._cell, self._definitions = cell, definitions
+
+    def trait(self, name: str) -> Any:
+        """A computed trait, else a told one; a dotted name looks into an object."""
+        computed = self._definitions.by_name.get(name)
+        if computed is not None:
+            text = _computed(self._cell, computed)
+            return None if text is None else exact.value(text)
+        told = self._cell.traits.get(name)
+        if told is not None:
+            return exact.value(told[3])
+        top, dot, path = name.partition(".")
+        return exact.find({top: self.trait(top)}, name) if dot and path else None
+
+    def count(self, event: str) -> int:
+        """How often; counted for the events of the definitions only."""
+        return self._cell.events.get(event, 0)
+
+    def consent(self, channel: str) -> str:
+        """The last word."""
+        said = self._cell.consent.get(channel)
+        return "unknown" if said is None else "denied" if said[2] else "granted"
+
+    def property(self, name: str) -> Any:
+        """A person has no properties."""
+        return None
+
+
+def joined(person: Person, came: str = "") -> Cell:
+    """The join of all cells of the person, or of those that came from one former owner."""
+    cells = [h.cell for h in person.anchors.values() if h.cell is not None and (not came or h.came == came)]
+    found = cells[0] if cells else Cell()
+    for cell in cells[1:]:
+        found = join(found, cell)
+    return found
+
+
+def identifiers(person: Person) -> tuple[str, ...]:
+    """Everything that names the person, sorted. Identifiers that were refused own themselves and are not here."""
+    found = {text for text, held in person.anchors.items() if held.cell is not None}
+    for held in person.anchors.values():
+        if held.cell is not None and held.named:
+            found.add(held.named)
+    return tuple(sorted(found))
+
+
+def names(person: Person, identifier: str) -> bool:
+    """Whether this identifier is the one the profile id is made of. When it goes, the person has gone with it."""
+    return profile_id(person.workspace, identifier) == person.profile_id
+
+
+def redirect(person: Person) -> str | None:
+    """The profile this id stands for now: the present owner of the identifier it is made of."""
+    for identifier, held in person.anchors.items():
+        if held.gone and names(person, identifier):
+            return held.gone
+    return None
+
+
+def document(person: Person, definitions: Definitions, generation: int = 0, cell: Cell | None = None) -> Profile:
+    """The published profile. Everything but `version` is a function of the touchpoints. A person without any is
+    deleted, and says where to go if the id has been redirected. `cell` saves the join where it is known."""
+    cell = joined(person) if cell is None else cell
+    version = generation * GENERATION + person.count
+    if not cell.touchpoints:
+        return Profile(
+            workspace=person.workspace, profile_id=person.profile_id, version=version, deleted=True,
+            redirect=redirect(person), traits=EMPTY, computed=EMPTY, consent=EMPTY,
+        )  # fmt: skip
+    return Profile(
+        workspace=person.workspace,
+        profile_id=person.profile_id,
+        version=version,
+        identifiers=identifiers(person),
+        traits=_traits(cell),
+        computed=_all_computed(cell, definitions),
+        audiences=definitions.satisfied(CellSubject(cell, definitions)),
+        consent=_consent(cell),
+        events=_raw({event: n for event, n in cell.events.items() if event in definitions.events}),
+        touchpoints=cell.touchpoints,
+        first_seen=cell.first_seen,
+        last_seen=cell.last_seen,
+    )
+
+
+def _raw(value: dict[str, Any]) -> Any:
+    return msgspec.Raw(_encode(value)) if value else EMPTY
+
+
+def _traits(cell: Cell) -> Any:
+    """A trait that was set to null is no longer there."""
+    return _raw(
+        {
+            name: _Told(msgspec.Raw(value.encode()), at, source)
+            for name, (at, _, source, value) in cell.traits.items()
+            if value != "null"
+        }
+    )
+
+
+def _consent(cell: Cell) -> Any:
+    return _raw({channel: "denied" if denied else "granted" for channel, (_, _, denied) in cell.consent.items()})
+
+
+def _all_computed(cell: Cell, definitions: Definitions) -> Any:
+    found = ((computed.name, _computed(cell, computed)) for computed in definitions.computed)
+    return _raw({name: msgspec.Raw(text.encode()) for name, text in found if text is not None})
+
+
+def _computed(cell: Cell, computed: Computed) -> str | None:
+    """The value as JSON text: counts and sums are numbers, exact to nine places; None when nothing was there."""
+    if computed.kind == "count":
+        return str(cell.counts.get(computed.key, 0))
+    if computed.kind == "sum":
+        return amounts.text(int(cell.sums.get(computed.key, "0")))
+    valued = (cell.firsts if computed.kind == "first" else cell.lasts).get(computed.key)
+    return None if valued is None else valued[2]
