@@ -1,0 +1,146 @@
+"""From calls to lines of the log and a verdict for each. Pure: the time and the maker of new ids are given.
+
+An accepted call becomes one line of the topic `touchpoints`, a refused one a line of `rejected` with its reason.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas import fast
+from services.errors import Rejected
+from services.identifiers import IdentityRules
+from services.ingest import extract
+from services.ingest.explain import meant
+from services.ingest.payload import Shared, read, share
+from services.ingest.recent import Recent
+from services.ingest.sources import Limits, Source
+from services.ingest.stamps import Stamps, millis, stamp
+from services.ingest.touchpoint import line, touchpoint
+
+
+class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
+    """What became of one item, as the client is told: accepted, duplicate, or rejected and why."""
+
+    message_id: str
+    status: str
+    code: str = ""
+    field: str = ""
+    expected: str = ""
+    got: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+class Arrival(NamedTuple):
+    """How the calls came: from whom, when (epoch ms), and what their batch says for all of them."""
+
+    source: Source
+    received_at: int
+    context: Any = fast.EMPTY
+    sent_at: Any = None
+    imported: bool = False
+
+
+class Collected(NamedTuple):
+    """The lines for the log, a verdict per item in their order, and per accepted item its key in `Recent`."""
+
+    touchpoints: list[bytes]
+    rejected: list[bytes]
+    verdicts: list[Verdict]
+    keys: list[int]
+
+
+class Collector:
+    """Judges calls by the rules of identity and the limits. `new_id` makes the messageId of a call without one."""
+
+    def __init__(self, rules: IdentityRules, limits: Limits, new_id: Callable[[], str]):
+        self.limits = limits
+        self._rules, self._new_id = rules, new_id
+
+    def collect(self, items: Sequence[msgspec.Raw], kind: str, arrival: Arrival) -> Collected:
+        """Judge every item on its own. `kind` is the type of all of them, or empty when each says its own."""
+        done = Collected([], [], [], [])
+        try:
+            shared = share(arrival.context, arrival.sent_at, self.limits.depth)
+        except Rejected as rejected:
+            for raw in items:
+                self._reject(raw, rejected, arrival, done)
+            return done
+        for raw in items:
+            try:
+                self._accept(raw, kind, arrival, shared, done)
+            except Rejected as rejected:
+                self._reject(raw, rejected, arrival, done)
+        return done
+
+    def _accept(self, raw: msgspec.Raw, kind: str, arrival: Arrival, shared: Shared, done: Collected) -> None:
+        source, rules = arrival.source, self._rules
+        payload = read(raw, kind, shared, self.limits)
+        call = payload.call
+        found = extract.identifiers(payload, source, rules, self.limits.identifiers)
+        message_id = self._new_id() if call.message_id is None or call.message_id == "" else str(call.message_id)
+        made = touchpoint(
+            payload,
+            source,
+            _times(payload.call, shared, arrival),
+            arrival.received_at,
+            message_id=message_id,
+            identifiers=found,
+            previous=extract.previous(call, rules) if payload.kind == "alias" else "",
+            rules=rules.fingerprint,
+            imported=arrival.imported,
+        )
+        done.touchpoints.append(line(made))
+        done.verdicts.append(Verdict(message_id=message_id, status="accepted"))
+        done.keys.append(Recent.key(source.workspace, message_id, found[0]))
+
+    def _reject(self, raw: msgspec.Raw, why: Rejected, arrival: Arrival, done: Collected) -> None:
+        message_id, hint = _look_again(raw, why)
+        told: dict[str, Any] = {
+            "code": why.code,
+            "field": why.field,
+            "expected": why.expected,
+            "got": why.got,
+            "hint": hint,
+        }
+        reason, text = str(why), bytes(raw)[: self.limits.event_bytes].decode(errors="replace")
+        refused = fast.RejectedItem(
+            workspace=arrival.source.workspace,
+            source=arrival.source.name,
+            received_at=arrival.received_at,
+            message_id=message_id,
+            reason=reason,
+            raw=text,
+            **told,
+        )
+        done.rejected.append(line(refused))
+        done.verdicts.append(Verdict(message_id=message_id, status="rejected", reason=reason, **told))
+
+
+def _times(call: Any, shared: Shared, arrival: Arrival) -> Stamps:
+    said = millis(call.original_timestamp, "originalTimestamp")
+    original = millis(call.timestamp, "timestamp")
+    sent_at = millis(call.sent_at, "sentAt")
+    return stamp(
+        said if original is None else original,
+        shared.sent_at if sent_at is None else sent_at,
+        arrival.received_at,
+        arrival.source.backdate,
+    )
+
+
+def _look_again(raw: msgspec.Raw, why: Rejected) -> tuple[str, str]:
+    """The message id of a refused item, and a hint at what was meant; both empty when nothing can be said."""
+    try:
+        found = fast.loads(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "", why.hint
+    if not isinstance(found, dict):
+        return "", why.hint
+    said = found.get("messageId")
+    message_id = str(said)[:256] if isinstance(said, str | int) else ""
+    wanted = ("userId", "anonymousId") if why.code == "no_identifier" else ()
+    hints = [hint for name in wanted if (hint := meant(found, name))]
+    return message_id, why.hint or " ".join(hints)

@@ -1,0 +1,91 @@
+"""The tracking API described for programs: OpenAPI paths and schemas, made from the models of `segment.py`."""
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from services.ingest.segment import CALLS, Batch
+
+_REF = "#/components/schemas/{model}"
+_TEXT = {"type": "string"}
+_VERDICT = {
+    "type": "object",
+    "required": ["messageId", "status"],
+    "properties": {
+        "messageId": {**_TEXT, "description": "as it was sent, or as it was made here"},
+        "status": {"enum": ["accepted", "duplicate", "rejected"]},
+        "code": {**_TEXT, "description": "why it was rejected, for programs: a stable name"},
+        "field": {**_TEXT, "description": "which field was wrong"},
+        "expected": {**_TEXT, "description": "what was expected there"},
+        "got": {**_TEXT, "description": "what came"},
+        "reason": {**_TEXT, "description": "why it was rejected, for people: a whole sentence"},
+        "hint": {**_TEXT, "description": "what was probably meant"},
+    },
+}
+_REPORT = {
+    "type": "object",
+    "required": ["success", "accepted", "duplicates", "rejected", "items"],
+    "properties": {
+        "success": {"const": True},
+        "accepted": {"type": "integer"},
+        "duplicates": {"type": "integer"},
+        "rejected": {"type": "integer"},
+        "items": {"type": "array", "items": {"$ref": _REF.format(model="Verdict")}},
+    },
+}
+_ERROR = {
+    "type": "object",
+    "required": ["code", "message"],
+    "properties": {
+        "code": {**_TEXT, "description": "a stable name, for programs"},
+        "message": {**_TEXT, "description": "what was wrong and what would be right, for people"},
+    },
+}
+_REFUSALS = {
+    "400": "The body is no JSON, no UTF-8, or not of the right shape; nothing was kept.",
+    "401": "No write key, or one that is not known; nothing was kept.",
+    "408": "The body did not arrive in time; nothing was kept.",
+    "413": "The body is too large, or the batch has too many events; nothing was kept.",
+    "415": "The body is compressed by something else than gzip; nothing was kept.",
+    "429": "The source sends too fast: wait for Retry-After seconds; nothing was kept.",
+    "503": "It could not be made durable: wait for Retry-After seconds; nothing was kept.",
+}
+
+
+def describe(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the tracking API to an OpenAPI document, and give it back."""
+    models = [(model, "validation") for model in (*CALLS.values(), Batch)]
+    _, schemas = models_json_schema(models, by_alias=True, ref_template=_REF)  # type: ignore[arg-type]
+    components = document.setdefault("components", {})
+    found = {"Verdict": _VERDICT, "Report": _REPORT, "Error": _ERROR, **schemas["$defs"]}
+    components.setdefault("schemas", {}).update(found)
+    components.setdefault("securitySchemes", {})["writeKey"] = {
+        "type": "http",
+        "scheme": "basic",
+        "description": "the write key as user name, with an empty password (or `writeKey` in the body)",
+    }
+    paths = document.setdefault("paths", {})
+    for name, model in CALLS.items():
+        paths[f"/v1/{name}"] = {"post": _operation(name, model.__name__, model.__doc__ or "")}
+    paths["/v1/batch"] = {"post": _operation("batch", "Batch", Batch.__doc__ or "")}
+    history = "Past calls, in batches. Their message ids are remembered for ever, so that an import never doubles."
+    paths["/v1/import"] = {"post": _operation("import", "Batch", history)}
+    return document
+
+
+def _operation(name: str, model: str, text: str) -> dict[str, Any]:
+    kept = {"description": "Every accepted item is on disk, and `items` says what became of each.", **_json("Report")}
+    refused = {status: {"description": why, **_json("Error")} for status, why in _REFUSALS.items()}
+    return {
+        "tags": ["tracking"],
+        "operationId": name,
+        "summary": text.strip().split(". ")[0].rstrip("."),
+        "description": " ".join(text.split()),
+        "security": [{"writeKey": []}, {}],
+        "requestBody": {"required": True, **_json(model)},
+        "responses": {"200": kept, **refused},
+    }
+
+
+def _json(model: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}}
