@@ -22,8 +22,9 @@ LONGEST_NUMBER = 100  # characters
 Place = tuple[str | int, ...]  # the way from the top of the file: ("rules", 0, "wait")
 
 _TAG = "tag:yaml.org,2002:"
+_COLON = 'a ":" too many (a text with ": " needs quotes), or the line is indented wrongly'
 _PLAINLY = {  # what libyaml says: what it usually means
-    "mapping values are not allowed in this context": 'there is a ":" too many (a text with ": " needs quotes), or the line is indented wrongly',
+    "mapping values are not allowed in this context": _COLON,
     "did not find expected node content": "something else was expected here; put the value in quotes",
     "did not find expected key": "this line does not fit the ones above; look at the indentation and the quotes",
     "did not find expected '-' indicator": "expected another `- `; look at the indentation",

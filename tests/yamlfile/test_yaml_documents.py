@@ -79,12 +79,12 @@ def test_only_json_words_and_numbers_are_more_than_text(tmp_path: Path) -> None:
         ("a:\n\tb: 1\n", "file.yaml, line 2: a tab stands in the indentation; use spaces"),
         (
             "a: 1\nb: c: d\n",
-            'file.yaml, line 2: there is a ":" too many (a text with ": " needs quotes), or the line is indented wrongly',
+            'file.yaml, line 2: a ":" too many (a text with ": " needs quotes), or the line is indented wrongly',
         ),
         ("a: [1, 2\nb: 3\n", "file.yaml, line 2: a list in brackets is not closed, or a comma is missing"),
         (
             "a: 1\n b: 2\n",
-            'file.yaml, line 2: there is a ":" too many (a text with ": " needs quotes), or the line is indented wrongly',
+            'file.yaml, line 2: a ":" too many (a text with ": " needs quotes), or the line is indented wrongly',
         ),
         ("a: @x\n", "file.yaml, line 1: a value cannot begin with this character; put the text in quotes"),
         ("a: 1\n? [b]\n: 2\n", "file.yaml, line 2: a key must be a text"),

@@ -1,0 +1,132 @@
+"""Read the configuration folder.
+
+    config/
+      sources.yaml      who may send; the only file that must be there
+      limits.yaml       how much may be sent at once
+      identity.yaml     whose identifiers are whose: changes to the default rules
+      traits.yaml       traits computed from events
+      audiences.yaml    groups of people that are entered and exited
+      rules/*.yaml      follow-ups, one rule a file
+      templates/        texts that rules name as `text_file` and `html_file`
+
+Instead of sources.yaml, traits.yaml or audiences.yaml there may be a folder of that name with several such files.
+"""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel
+
+from services.automation.definitions import Rule
+from services.conditions.tree import events_used
+from services.configuration.checks import Entry, cross_check
+from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
+from services.configuration.templates import with_templates
+from services.errors import ConfigError
+from services.identifiers.rules import IdentityRules
+from services.ingest.sources import Limits, Source
+from services.profile.definitions import Audience, Definitions, Trait
+from services.yamlfile import Document, parse, read
+
+MOST_FILES = 1_000  # in one folder
+_FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml")
+_FOLDERS = ("sources", "traits", "audiences", "rules")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Config(NamedTuple):
+    """Everything that is configured. `definitions` are the traits and audiences compiled, with the events to count."""
+
+    sources: tuple[Source, ...]
+    limits: Limits
+    identity: IdentityRules
+    traits: tuple[Trait, ...]
+    audiences: tuple[Audience, ...]
+    rules: tuple[Rule, ...]
+    definitions: Definitions
+
+
+def load_config(folder: Path) -> Config:
+    """The folder's configuration. Raises ConfigError with everything that is wrong in all files at once."""
+    if not folder.is_dir():
+        raise ConfigError([f"{folder}: there is no such folder; name the configuration folder with --config"])
+    found = _Reader(folder)
+    identity = (found.one("identity.yaml", IdentityFile) or IdentityFile()).rules()
+    limits = found.one("limits.yaml", Limits) or Limits()
+    sources, traits = found.entries("sources", SourcesFile), found.entries("traits", TraitsFile)
+    audiences = found.entries("audiences", AudiencesFile)
+    rules = [Entry(document, (), rule) for document, rule in found.files("rules", Rule)]
+    rules = [with_templates(folder, entry, found.problems) for entry in rules]
+    found.problems += cross_check(identity, sources, traits, audiences, rules)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return _config(limits, identity, *([entry.item for entry in kind] for kind in (sources, traits, audiences, rules)))
+
+
+def _config(
+    limits: Limits, identity: IdentityRules, sources: list[Source], traits: list[Trait], audiences: list[Audience],
+    rules: list[Rule],
+) -> Config:  # fmt: skip
+    counted = {event for rule in rules if rule.condition for event in events_used(rule.condition)}
+    return Config(
+        tuple(sources), limits, identity, tuple(traits), tuple(audiences), tuple(rules),
+        Definitions(traits, audiences, counted),
+    )  # fmt: skip
+
+
+class _Reader:
+    """Reads the folder's files and collects what is wrong with them."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.problems = list(_strangers(folder))
+
+    def one(self, name: str, model: type[Model]) -> Model | None:
+        """The content of this file; None when there is none, or something is wrong with it."""
+        path = self._folder / name
+        read_it = self._read(path, model) if path.exists() else None
+        return read_it[1] if read_it else None
+
+    def files(self, section: str, model: type[Model]) -> list[tuple[Document, Model]]:
+        """The file of this section, or those in the folder of that name, by name."""
+        single, several = self._folder / f"{section}.yaml", sorted((self._folder / section).glob("*.yaml"))
+        if single.exists() and several:
+            self.problems.append(f"{single}: there is also the folder {several[0].parent}; keep one of them")
+        if len(several) > MOST_FILES:
+            self.problems.append(f"{several[0].parent}: {len(several)} files; at most {MOST_FILES} are possible")
+        if section == "sources" and not single.exists() and not several:
+            self.problems.append(f"{single}: there is no such file; it says who may send")
+        paths = [single] if single.exists() else several[:MOST_FILES]
+        return [found for path in paths if (found := self._read(path, model))]
+
+    def entries(self, section: str, model: type[Model]) -> list[Entry]:
+        """Everything that stands under `section:` in the section's files."""
+        return [
+            Entry(document, (section, index), item)
+            for document, content in self.files(section, model)
+            for index, item in enumerate(getattr(content, section))
+        ]
+
+    def _read(self, path: Path, model: type[Model]) -> tuple[Document, Model] | None:
+        try:
+            document = read(path)
+            return document, parse(document, model)
+        except ConfigError as wrong:
+            self.problems += wrong.problems
+            return None
+
+
+def _strangers(folder: Path) -> list[str]:
+    """Problems with files that nobody would read, such as audience.yaml or rules/welcome.yml."""
+    problems = []
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name in _FOLDERS]
+    for path in sorted(path for inside in (folder, *folders) for path in inside.iterdir()):
+        if path.suffix == ".yml":
+            problems.append(f"{path}: is not read; call it {path.stem}.yaml")
+        elif path.suffix == ".yaml" and path.parent == folder and path.name not in _FILES:
+            close = get_close_matches(path.name, _FILES, 1)
+            hint = f"did you mean {close[0]}?" if close else f"files here are {', '.join(_FILES)}; rules are in rules/"
+            problems.append(f"{path}: is not read; {hint}")
+    return problems
