@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from typing import Any
 
@@ -81,6 +82,16 @@ def test_whatever_a_customer_is_called_the_message_is_plain_smtp(name: str, subj
     assert b"\n" not in sent.message.replace(b"\r\n", b"") and b"\r" not in sent.message.replace(b"\r\n", b"")
     assert max(map(len, sent.message.split(b"\r\n"))) <= 998
     assert set(read(sent).keys()) == {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
+
+
+@given(st.text(alphabet=st.sampled_from("你好张三 ab=?_é😀\t.") | st.characters(codec="utf-8"), max_size=300))
+def test_every_subject_arrives_as_it_was_written_but_for_line_breaks(text: str) -> None:
+    sent = made(person(name=text), subject="{{ profile.traits.name }}")
+    (header,) = re.findall(rb"\r\nSubject: (.*(?:\r\n .*)*)\r\n", sent.message)
+    words = [base64_or_q for base64_or_q in re.split(rb"\r\n ", header) if base64_or_q.startswith(b"=?")]
+    assert max(map(len, words), default=0) <= 75, "RFC 2047, section 2"
+    arrived = str(make_header(decode_header(header.decode("ascii").replace("\r\n", ""))))
+    assert arrived == re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
 
 
 @pytest.mark.parametrize("break_", ["\r\n", "\n", "\r", "\x0b", "\x85", "\u2028", "\x00"])

@@ -1,0 +1,187 @@
+"""The ledger of follow-ups: one row per send key, durable before the call. It is why nothing is sent twice (law 5).
+
+    waiting ──► attempting ──► sent | dead (tried often enough, or refused for good by the receiver)
+       │  ▲          │
+       │  └──────────┤ try again later
+       ├──► held     ├──► failed     (it can never be made or accepted as it is)
+       └──► failed   └──► uncertain  (it may have arrived, and the destination cannot tell a repetition)
+
+Only `waiting` rows are ever sent. `held`, `failed`, `uncertain` and `dead` wait for a person (ledger_desk.py).
+One process writes the file; any may read it. What happened is told on the topic `deliveries` in the same transaction.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from schemas import fast
+from schemas.fast import Action, Delivery
+from services.runtime import frames
+
+REPEATABLE = frozenset({"webhook"})  # kinds whose destination takes an idempotency key
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS sends (
+  key TEXT NOT NULL UNIQUE, workspace TEXT NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL, anchor TEXT NOT NULL,
+  profile_id TEXT NOT NULL, action BLOB NOT NULL, status TEXT NOT NULL, attempt INTEGER NOT NULL,
+  next_at INTEGER NOT NULL, reason TEXT NOT NULL, recipient TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS sends_by_status ON sends (status, kind, next_at);
+CREATE TABLE IF NOT EXISTS rules (
+  workspace TEXT NOT NULL, rule TEXT NOT NULL, fingerprint TEXT NOT NULL, live_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace, rule));
+CREATE TABLE IF NOT EXISTS taken (incarnation TEXT PRIMARY KEY, offset INTEGER NOT NULL);
+"""
+
+
+Status = Literal["waiting", "attempting", "sent", "held", "failed", "uncertain", "dead"]
+
+
+class Send(NamedTuple):
+    """One row, its fields in the order of the table's columns.
+
+    `attempt` counts the tries begun, `next_at` (epoch ms) is when a waiting one is due, `at` when the status was set;
+    `recipient` is the address or host of the last try.
+    """
+
+    key: str
+    workspace: str
+    rule: str
+    kind: str
+    anchor: str
+    profile_id: str
+    action: bytes
+    status: Status
+    attempt: int
+    next_at: int
+    reason: str
+    recipient: str
+    at: int
+
+
+class Ledger:
+    """The ledger file, for its one writer. Every method is one transaction, on disk when it returns."""
+
+    def __init__(self, path: Path):
+        self._db = frames.open_file(path)
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def position(self, incarnation: str) -> int:
+        """The offset to read next in this incarnation of the topic `actions`; 0 in one never seen."""
+        row = self._db.execute("SELECT offset FROM taken WHERE incarnation = ?", (incarnation,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def take(self, incarnation: str, offset: int, actions: Sequence[Action], now: int) -> int:
+        """Write down the actions read up to `offset`, each to be sent at once. Returns how many were new: a key that
+        is known, in whatever status, is absorbed."""
+        with self.transaction() as db:
+            fresh = [send for send in (fresh_row(action, now) for action in actions) if insert(db, send)]
+            self.tell([told(send) for send in fresh], now)
+            db.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (incarnation, offset))
+        return len(fresh)
+
+    def recover(self, now: int) -> int:
+        """After a start: what was being sent when the process ended is uncertain. It is tried again where the
+        destination takes an idempotency key, else kept for a person. Returns how many there were."""
+        with self.transaction() as db:
+            found = rows(db, ["attempting"], limit=-1)
+            for send in found:
+                status: Status = "waiting" if send.kind in REPEATABLE else "uncertain"
+                reason = "the platform ended during the attempt"
+                self._set(send, status, now, reason=reason, recipient=send.recipient)
+        return len(found)
+
+    def due(self, kind: str, now: int, limit: int, but: frozenset[str] = frozenset()) -> list[Send]:
+        """The waiting rows of one kind that are due, the longest due first, at most `limit`, without the keys `but`."""
+        found = self._db.execute(
+            "SELECT * FROM sends WHERE status = 'waiting' AND kind = ? AND next_at <= ?"
+            " ORDER BY next_at, rowid LIMIT ?",
+            (kind, now, limit + len(but)),
+        )
+        return [send for send in map(Send._make, found) if send.key not in but][:limit]
+
+    def claim(self, send: Send, recipient: str, now: int) -> Send:
+        """Write down, before the call, that an attempt begins. Raises KeyError when the row is not waiting any more."""
+        sql = "UPDATE sends SET status = 'attempting', attempt = attempt + 1, recipient = ?, at = ?"
+        with self.transaction() as db:
+            if not db.execute(sql + " WHERE key = ? AND status = 'waiting'", (recipient, now, send.key)).rowcount:
+                raise KeyError(send.key)
+        return send._replace(status="attempting", attempt=send.attempt + 1, recipient=recipient, at=now)
+
+    def settle(self, send: Send, status: Status, now: int, reason: str = "", next_at: int = 0) -> None:
+        """Write down what became of it: sent, held, failed, uncertain, dead, or waiting until `next_at`."""
+        with self.transaction():
+            self._set(send, status, now, reason=reason, next_at=next_at, recipient=send.recipient)
+
+    def go_live(self, rules: Mapping[tuple[str, str], str], now: int) -> dict[tuple[str, str], int]:
+        """When each rule went live (epoch ms): `rules` are the fingerprints by (workspace, name), all that there are.
+
+        A rule is live from the first start that saw it as it is. One that was edited, switched off and on, or taken
+        out and put back, goes live anew; so it never acts on what an earlier version of it let pass.
+        """
+        with self.transaction() as db:
+            known = {
+                (w, r): (f, at) for w, r, f, at in db.execute("SELECT workspace, rule, fingerprint, live_at FROM rules")
+            }
+            live = {r: known[r][1] if known.get(r, ("",))[0] == print_ else now for r, print_ in rules.items()}
+            db.execute("DELETE FROM rules")
+            db.executemany("INSERT INTO rules VALUES (?, ?, ?, ?)", [(*r, rules[r], at) for r, at in live.items()])
+        return live
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing, on disk at the end."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def tell(self, deliveries: Sequence[Delivery], now: int) -> None:
+        """Put these on the topic `deliveries`, inside the caller's transaction."""
+        if deliveries:
+            lines = [fast.dumps(delivery) for delivery in deliveries]
+            frames.append(self._db, "deliveries", frames.end(self._db, "deliveries"), now, lines)
+
+    def _set(self, send: Send, status: Status, now: int, reason: str, recipient: str, next_at: int = 0) -> None:
+        sql = "UPDATE sends SET status = ?, attempt = ?, next_at = ?, reason = ?, recipient = ?, at = ? WHERE key = ?"
+        self._db.execute(sql, (status, send.attempt, next_at, reason, recipient, now, send.key))
+        self.tell([told(send._replace(status=status, reason=reason, recipient=recipient, at=now))], now)
+
+
+def rows(connection: sqlite3.Connection, statuses: Sequence[Status], limit: int) -> list[Send]:
+    """The rows in these statuses, oldest first, at most `limit` (-1: all). Any process may ask with a reader."""
+    sql = "SELECT * FROM sends WHERE status IN (SELECT value FROM json_each(?)) ORDER BY rowid LIMIT ?"
+    return [Send._make(row) for row in connection.execute(sql, (json.dumps(statuses), limit))]
+
+
+def told(send: Send) -> Delivery:
+    """A row as the message that tells of it. Being attempted is told as waiting."""
+    return Delivery(
+        workspace=send.workspace, key=send.key, rule=send.rule, kind=send.kind, profile_id=send.profile_id,
+        status="waiting" if send.status == "attempting" else send.status,
+        attempt=send.attempt, reason=send.reason, to=send.recipient, at=send.at,
+    )  # fmt: skip
+
+
+def fresh_row(action: Action, now: int) -> Send:
+    """The row of an action that has just been taken: due at once."""
+    return Send(
+        action.key, action.workspace, action.rule, action.kind, action.anchor, action.profile_id, fast.dumps(action),
+        "waiting", 0, now, "", "", now,
+    )  # fmt: skip
+
+
+def insert(db: sqlite3.Connection, send: Send) -> bool:
+    """Add a row unless its key is known. Returns whether it was added. The caller's transaction."""
+    sql = "INSERT OR IGNORE INTO sends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    return db.execute(sql, send).rowcount == 1

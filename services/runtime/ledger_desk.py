@@ -1,0 +1,74 @@
+"""What people do with the ledger: send again what ended badly, and take its keys along to another installation."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from schemas import fast
+from schemas.fast import Action
+from services.errors import Rejected
+from services.runtime import frames
+from services.runtime.ledger import Ledger, Send, Status, insert, rows, told
+
+AGAIN: tuple[Status, ...] = (
+    "dead",
+    "failed",
+    "uncertain",
+)  # what a person may send again; `held` was right not to be sent
+_EVERY: tuple[Status, ...] = get_args(Status)
+_OPEN = ("waiting", "attempting")
+_Line: Any = msgspec.defstruct(
+    "_Line", [("v", Literal[1]), *(Send.__annotations__ | {"action": Action}).items()], forbid_unknown_fields=True
+)
+
+
+def send_again(ledger: Ledger, keys: Sequence[str], now: int) -> list[str]:
+    """Make these rows due again, with all their attempts. Returns the keys for which it was done: a key that is not
+    known, or is not in one of the statuses `AGAIN`, is left as it is. Conditions and consent are checked once more."""
+    done = []
+    with ledger.transaction() as db:
+        for send in rows(db, AGAIN, limit=-1):
+            if send.key in keys:
+                again = send._replace(status="waiting", attempt=0, next_at=now, reason="sent again by hand", at=now)
+                sql = "UPDATE sends SET status = 'waiting', attempt = 0, next_at = ?, reason = ?, at = ? WHERE key = ?"
+                db.execute(sql, (now, again.reason, now, send.key))
+                ledger.tell([told(again)], now)
+                done.append(send.key)
+    return done
+
+
+def export(path: Path) -> Iterator[bytes]:
+    """Every row as one line of JSON, from a ledger that may be in use. Actions go along, secrets do not."""
+    reader = frames.open_reader(path)
+    try:
+        for send in rows(reader, _EVERY, limit=-1):
+            yield fast.dumps({"v": 1} | send._asdict() | {"action": msgspec.Raw(send.action)})
+    finally:
+        reader.close()
+
+
+def restore(ledger: Ledger, lines: Iterable[bytes], now: int) -> int:
+    """Add exported rows; a key that is known stays as it is. Returns how many were added.
+
+    What had not been sent when it was exported becomes `uncertain`: the installation it came from may have sent it
+    since. A person decides. Raises Rejected (code "ledger") for a line that is none, and adds nothing then.
+    """
+    added = 0
+    with ledger.transaction() as db:
+        for number, line in enumerate(lines, 1):
+            added += insert(db, _restored(line, number, now))
+    return added
+
+
+def _restored(line: bytes, number: int, now: int) -> Send:
+    try:
+        found = msgspec.structs.asdict(msgspec.json.decode(line, type=_Line))
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Rejected("ledger", f"line {number} is not a row of an exported ledger: {error}") from error
+    send = Send(**{name: found[name] for name in Send._fields} | {"action": fast.dumps(found["action"])})
+    if send.status in _OPEN:
+        reason = "not sent yet when it was exported; the installation it came from may have sent it since"
+        return send._replace(status="uncertain", reason=reason, at=now)
+    return send
