@@ -1,0 +1,121 @@
+"""The course of the demo on a platform that is up: CDNOW in, the story told, everything compared."""
+
+import time
+from collections.abc import Sequence
+
+import httpx
+
+from services.commands.demo import checks, story, summary
+from services.commands.demo.cdnow import Purchase, totals
+from services.commands.demo.figures import Figures
+from services.commands.demo.followups import FollowUp, Receipts, followups, vips
+from services.commands.demo.load import Loaded, load
+from services.commands.demo.person import Person, look_up, timeline
+from services.commands.demo.sinks import Sinks
+from services.commands.demo.summary import Speed
+from services.commands.demo.watch import Watch
+from services.commands.reach import http
+from services.commands.show import progress, remarks
+from services.commands.sources import chosen
+from services.configuration import load_config
+from services.runtime.files import Running
+from services.runtime.settings import Settings
+
+WEBSITE, SHOP, HISTORY = "website", "shop", "history"  # sources (config/sources.yaml)
+REMEMBERED = 6 * 24 * 3_600_000  # ms for which a story told before is surely still known by its ids
+
+
+class Course:
+    """Runs once. `purchases` are CDNOW's, or the first of them."""
+
+    def __init__(self, settings: Settings, running: Running, watch: Watch, sinks: Sinks, purchases: Sequence[Purchase]):
+        self._settings, self._running, self._watch, self._sinks = settings, running, watch, sinks
+        self._purchases = purchases
+        self._figures = Figures(settings, running, HISTORY)
+        self._before = Receipts(sinks)
+
+    def run(self) -> bool:
+        """Do everything and print the summary. Returns whether every figure is what it must be."""
+        key = self._settings.read_key.get_secret_value() if self._settings.read_key else ""
+        with http(self._running, key) as client:
+            loaded, speed = self._history()
+            before, after = self._story(client)
+            sent = self._followups()
+            did = timeline(client, after.profile_id)
+        expected = totals(self._purchases)
+        archive, profiles = self._figures.archive(), self._figures.profiles()
+        summary.totals(expected, archive, profiles)
+        summary.story(before, after, did)
+        summary.audiences(self._figures.audiences())
+        summary.followups(sent)
+        summary.events(loaded, self._figures.books())
+        summary.speed(speed)
+        return not summary.wrong(
+            [
+                checks.Check("CDNOW: rejected", 0, loaded.tally.rejected),
+                *checks.of_totals(expected, archive, "CDNOW in ClickHouse's touchpoints"),
+                *checks.of_totals(expected, profiles, "CDNOW in ClickHouse's profiles"),
+                *checks.of_person(after),
+                *checks.of_followups(sent),
+            ]
+        )
+
+    def _history(self) -> tuple[Loaded, Speed]:
+        """CDNOW through the import; returns when all of it can be seen."""
+        source = chosen(self._settings.config, HISTORY)
+        limits, count = load_config(self._settings.config).limits, len(self._purchases)
+        with progress("purchases") as bars, http(self._running) as client:
+            accepted = bars.add_task("accepted, on disk", total=count)
+            visible = bars.add_task("visible in profiles and ClickHouse", total=count)
+            loaded = load(client, source.write_key, limits, self._purchases, lambda n: bars.advance(accepted, n))
+
+            def look() -> int:
+                seen = min(self._figures.arrived(), self._figures.folded())
+                bars.update(visible, completed=seen)
+                return seen
+
+            self._watch.until("every purchase in profiles and ClickHouse", look, lambda seen: seen >= count)
+        done = time.monotonic()
+        return loaded, Speed(loaded.tally.accepted, loaded.ended - loaded.began, done - loaded.began)
+
+    def _story(self, client: httpx.Client) -> tuple[Person | None, Person]:
+        """The story, unless it was told so long ago that its ids may be forgotten. Returns Mei before and after."""
+        known = look_up(client, "user_id", story.CUSTOMER)
+        before = None
+        if known is None or time.time() * 1000 - known.first_seen < REMEMBERED:
+            before = self._told(client, known)
+        after = self._watch.until(
+            "Mei's order in her profile", lambda: look_up(client, "user_id", story.CUSTOMER), complete
+        )
+        assert after is not None
+        return before, after
+
+    def _told(self, client: httpx.Client, known: Person | None) -> Person | None:
+        website, shop = (chosen(self._settings.config, name).write_key for name in (WEBSITE, SHOP))
+        told = story.browse(client, website)
+        remarks().print(f"four visits: {', '.join(told.first)}; the same again: {', '.join(told.second)}")
+        before = None
+        if known is None:
+            visits = len(story.visits())
+            before = self._watch.until(
+                "the visits in a profile",
+                lambda: look_up(client, "anonymous_id", story.VISITOR),
+                lambda person: person is not None and person.touchpoints >= visits,
+            )
+        story.log_in_and_order(self._running.url, website, shop)
+        return before
+
+    def _followups(self) -> list[FollowUp]:
+        """Wait until as much was received as must be, then a moment longer for what must not come."""
+        expected = vips(self._purchases)
+        self._watch.until(
+            "the follow-ups at the sinks",
+            lambda: followups(Receipts(self._sinks), self._before, expected),
+            lambda found: all(one.received >= one.expected for one in found),
+        )
+        return followups(Receipts(self._sinks), self._before, expected)
+
+
+def complete(person: Person | None) -> bool:
+    """Whether the profile has the whole story."""
+    return person is not None and person.touchpoints >= checks.TOUCHPOINTS and checks.AUDIENCE in person.audiences
