@@ -244,10 +244,11 @@ class RejectedItem(Message):
 class Command(Message):
     """What an operator asks of the engine, so that it is done once, in order and on record. Internal. Key: command.
 
-    `rebuild` reads everything again as a new generation; `resend` sends the follow-up of the key `argument` once more.
+    `rebuild` reads everything again as a new generation; `resend` sends the follow-up of the key `argument` once more;
+    `restore-ledger` adds the exported rows in `argument`, one a line, to the ledger.
     """
 
-    command: Literal["rebuild", "resend"]
+    command: Literal["rebuild", "resend", "restore-ledger"]
     argument: str = ""
     who: str
     at: Millis

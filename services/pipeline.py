@@ -16,3 +16,15 @@ from services.profile.fold import Fold
 
 DAY = 24 * 3600 * 1000
 STAGES = ("fold", "identity", "assemble", "rules")
+
+
+def processors(
+    config: Config, generation: int, live_at: Mapping[tuple[str, str], int], dedup_days: int
+) -> list[Processor]:
+    """Every stage, in the order in which a touchpoint passes them."""
+    return [
+        Fold(config.definitions, window=dedup_days * DAY),
+        Identity(config.identity),
+        Assemble(config.definitions, generation),
+        Rules(config.rules, live_at),
+    ]

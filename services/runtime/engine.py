@@ -68,13 +68,15 @@ class Engine:
     """Runs the processors over the log. One engine per data folder; `run` until `stop` is set.
 
     `read(start, limit)` gives the touchpoint frames from an offset on: of the log, or of the archive while rebuilding.
-    `spent(stage, messages, seconds)` hears where the time goes.
+    `spent(stage, messages, seconds)` hears where the time goes. Touchpoints of frames below `restored_before` are read
+    once more, so they count as restored.
     """
 
     def __init__(
         self, file: StateFile, processors: Sequence[Processor],
         read: Callable[[int, int], list[frames.StoredFrame]], clock: Callable[[], int],
         turn: int = 1_000, cache: int = 30_000, spent: Callable[[str, int, float], None] | None = None,
+        restored_before: int = 0,
     ):  # fmt: skip
         self._file, self._read, self._clock, self._turn = file, read, clock, turn
         self._outbox = Outbox(file.db, [p.name for p in processors])
@@ -82,7 +84,7 @@ class Engine:
         self._handlers = [Handler(p, 0, s, self._outbox, cache) for p, s in zip(processors, self._states, strict=True)]
         self._fold = self._handlers[0]
         self._decode = msgspec.json.Decoder(fast.Touchpoint).decode
-        self._now = 0
+        self._now, self._restored_before = 0, restored_before
         self._spent = spent or (lambda stage, messages, seconds: None)
 
     async def load(self) -> None:
@@ -138,7 +140,8 @@ class Engine:
         began = time.perf_counter()
         messages, positions = [], []
         for one in stored:
-            messages += [self._decode(line) for line in one.body.split(b"\n")]
+            found = [self._decode(line) for line in one.body.split(b"\n")]
+            messages += found if one.offset >= self._restored_before else [_restored(m) for m in found]
             positions += [(one.offset, index) for index in range(one.count)]
         self._now = max(self._now, max(m.received_at for m in messages))
         self._spent("decode", len(messages), time.perf_counter() - began)
@@ -172,3 +175,7 @@ class Engine:
         began = time.perf_counter()
         await handler.handle(frame, watermark)
         self._spent(handler.processor.name, len(frame.messages), time.perf_counter() - began)
+
+
+def _restored(message: Any) -> Any:
+    return msgspec.structs.replace(message, restored=True)

@@ -94,7 +94,7 @@ class Handler:
         while wanted := [key for key in dict.fromkeys(self.processor.wants(frame, found)) if key not in found]:
             missing = self._cache.find(wanted, found)
             if missing:
-                loaded = dict(zip(missing, await self._state.get(missing), strict=True))
+                loaded = dict(zip(missing, await self._state.get(self._token, missing), strict=True))
                 found |= loaded
                 self._cache.keep(loaded)
         return found

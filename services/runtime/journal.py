@@ -7,9 +7,10 @@ cheaper, and steadier in p99, than handing the interpreter lock to a writer thre
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from schemas.topics import TOPICS
 from services.errors import Retry
 from services.runtime import frames
 
@@ -17,23 +18,28 @@ MOST_WAITING = 64 * 1024 * 1024  # bytes of lines that may wait for one commit
 
 
 class Journal:
-    """Appends to the topics `touchpoints` and `rejected` of one log file."""
+    """Appends to the topics of the collectors' log file: `touchpoints`, `rejected` and `commands`."""
 
     def __init__(self, path: Path, clock: Callable[[], int]):
         self._db = frames.open_file(path)
         self._clock = clock
-        self._next = {topic: frames.end(self._db, topic) for topic in ("touchpoints", "rejected")}
+        topics = [name for name, topic in TOPICS.items() if "collectors" in topic.producers]
+        self._next = {topic: frames.end(self._db, topic) for topic in topics}
         self._lines: dict[str, list[bytes]] = {topic: [] for topic in self._next}
         self._size = 0
         self._done: asyncio.Future[None] | None = None
 
     async def append(self, touchpoints: Sequence[bytes], rejected: Sequence[bytes]) -> None:
         """Return when these lines are on disk. Raises Retry when they cannot be made durable now."""
+        await self.put({"touchpoints": touchpoints, "rejected": rejected})
+
+    async def put(self, lines: Mapping[str, Sequence[bytes]]) -> None:
+        """The same for any of the collectors' topics."""
         if self._size > MOST_WAITING:
             raise Retry("too much is waiting for the disk", after=1.0)
-        self._lines["touchpoints"] += touchpoints
-        self._lines["rejected"] += rejected
-        self._size += sum(map(len, touchpoints)) + sum(map(len, rejected))
+        for topic, some in lines.items():
+            self._lines[topic] += some
+            self._size += sum(map(len, some))
         if self._done is None:
             loop = asyncio.get_running_loop()
             self._done = loop.create_future()

@@ -36,17 +36,15 @@ class MemoryState:
         now = self._history[-1]
         return Loaded(now.token, dict(now.watermarks))
 
-    async def get(self, keys: Sequence[str]) -> list[msgspec.Struct | None]:
-        records = self._history[-1].records
+    async def get(self, token: int, keys: Sequence[str]) -> list[msgspec.Struct | None]:
+        records = self._present(token).records
         return [self._decode(records[key]) if key in records else None for key in keys]
 
     async def due(self, until: int, limit: int) -> list[Wakeup]:
         return sorted(w for w in self._history[-1].wakeups if w.due <= until)[:limit]
 
     async def write(self, token: int, write: Write) -> int:
-        now = self._history[-1]
-        if token != now.token:
-            raise Fenced(f"token {token} is not the present {now.token}")
+        now = self._present(token)
         records = dict(now.records)
         for key, record in write.records.items():
             if record is None:
@@ -57,6 +55,12 @@ class MemoryState:
         new = _Snapshot(next(self._tokens), records, now.watermarks | dict(write.watermarks), wakeups)
         self._history.append(new)
         return new.token
+
+    def _present(self, token: int) -> _Snapshot:
+        now = self._history[-1]
+        if token != now.token:
+            raise Fenced(f"token {token} is not the present {now.token}")
+        return now
 
     def forget(self, writes: int) -> None:
         """Lose the newest writes, at most this many."""

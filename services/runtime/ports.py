@@ -36,8 +36,12 @@ class State(Protocol):
     async def load(self) -> Loaded:
         """Where the last successful write left this stage."""
 
-    async def get(self, keys: Sequence[str]) -> list[msgspec.Struct | None]:
-        """The records under these keys, in their order; None where there is none."""
+    async def get(self, token: int, keys: Sequence[str]) -> list[msgspec.Struct | None]:
+        """The records under these keys, in their order; None where there is none. Raises Fenced like `write`.
+
+        Reading is behind the fence too: a worker that has lost its stage must not mix what it has in its caches with
+        what the new owner wrote, and publish what follows from neither.
+        """
 
     async def due(self, until: int, limit: int) -> list[Wakeup]:
         """The wake-ups due at or before `until` (epoch ms), by (due, key), at most `limit`."""

@@ -19,12 +19,14 @@ class Settings(BaseSettings):
     read_key: SecretStr | None = Field(None, description="key for reading profiles; without it only loopback may read")
     reader_password: SecretStr | None = Field(None, description="password of ClickHouse's user `reader`")
 
+    admin_key: str | None = Field(None, description="set by `rapport up`: the key of the admin routes", exclude=True)
+
     smtp_host: str = Field("127.0.0.1", description="the mail server that follow-ups leave through")
     smtp_port: int = Field(25, ge=1, le=65535)
     smtp_user: str = ""
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
-    allow_private_hosts: bool = Field(False, description="let webhooks go to private and loopback addresses")
+    private_hosts: tuple[str, ...] = Field((), description="private or loopback hosts that webhooks may go to")
 
     turn: int = Field(1_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
     cache_records: int = Field(30_000, ge=100, description="decoded records kept in memory per stage")

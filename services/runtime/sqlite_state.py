@@ -54,24 +54,27 @@ class StateFile:
 
 
 class SqliteState:
-    """One stage's part of the file. `write` keeps records decoded; `flush` encodes them, just before the commit."""
+    """One stage's part of the file. `write` keeps records decoded; `flush` encodes them, just before the commit.
+
+    The fence: whoever loads the stage takes a new token, and with that every earlier owner is out. The file loses no
+    write, so a token need not change with each of them.
+    """
 
     def __init__(self, file: StateFile, stage: str, record: Any):
         self._db, self._stage = file.db, stage
         self._decode = msgspec.msgpack.Decoder(record).decode
         self._encode = msgspec.msgpack.Encoder().encode
         self._dirty: dict[str, msgspec.Struct | None] = {}
-        self._token, self._advanced = -1, False
 
     async def load(self) -> Loaded:
         self._dirty.clear()
-        self._advanced = False
-        row = self._db.execute("SELECT token FROM tokens WHERE stage = ?", (self._stage,)).fetchone()
+        sql = "INSERT INTO tokens VALUES (?, 1) ON CONFLICT (stage) DO UPDATE SET token = token + 1 RETURNING token"
+        token = self._db.execute(sql, (self._stage,)).fetchone()[0]
         marks = self._db.execute("SELECT topic, offset FROM watermarks WHERE stage = ?", (self._stage,)).fetchall()
-        self._token = int(row[0]) if row else 0
-        return Loaded(self._token, dict(marks))
+        return Loaded(int(token), dict(marks))
 
-    async def get(self, keys: Sequence[str]) -> list[msgspec.Struct | None]:
+    async def get(self, token: int, keys: Sequence[str]) -> list[msgspec.Struct | None]:
+        self._hold(token)
         found: dict[str, Any] = {key: self._dirty[key] for key in keys if key in self._dirty}
         missing = [key for key in keys if key not in found]
         for at in range(0, len(missing), _CHUNK):
@@ -92,10 +95,7 @@ class SqliteState:
         return [Wakeup(*row) for row in rows]
 
     async def write(self, token: int, write: Write) -> int:
-        if token != self._token:
-            raise Fenced(f"{self._stage}: token {token} is not the present {self._token}")
-        if not self._advanced:
-            self._advance()
+        self._hold(token)
         self._dirty.update(write.records)
         stage = self._stage
         if write.watermarks:
@@ -106,7 +106,7 @@ class SqliteState:
             self._db.executemany(sql, [(stage, *w) for w in write.fired])
         if write.wakeups:
             self._db.executemany("INSERT OR IGNORE INTO wakeups VALUES (?, ?, ?)", [(stage, *w) for w in write.wakeups])
-        return self._token
+        return token
 
     def flush(self) -> None:
         """Encode and write the records that this turn changed. Call once, just before the commit."""
@@ -119,17 +119,9 @@ class SqliteState:
             sql = f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"  # noqa: S608
             self._db.executemany(sql, kept)
         self._dirty.clear()
-        self._advanced = False
 
-    def _advance(self) -> None:
-        """Compare and set the fence, once a turn: a second engine on this file cannot get past it."""
-        old, new = self._token, self._token + 1
-        sql = "UPDATE tokens SET token = ? WHERE stage = ? AND token = ?"
-        if old and not self._db.execute(sql, (new, self._stage, old)).rowcount:
-            raise Fenced(f"{self._stage}: another engine has written this file")
-        if not old:
-            try:
-                self._db.execute("INSERT INTO tokens VALUES (?, ?)", (self._stage, new))
-            except sqlite3.IntegrityError:
-                raise Fenced(f"{self._stage}: another engine has written this file") from None
-        self._token, self._advanced = new, True
+    def _hold(self, token: int) -> None:
+        """Raise Fenced unless this is still our stage."""
+        row = self._db.execute("SELECT token FROM tokens WHERE stage = ?", (self._stage,)).fetchone()
+        if token != (row[0] if row else 0):
+            raise Fenced(f"{self._stage}: another engine has taken over this file")

@@ -65,8 +65,8 @@ class Faulty:
             raise Crash
         return result
 
-    async def get(self, keys: Sequence[str]) -> Any:
-        return await self._step(self.state.get(keys))
+    async def get(self, token: int, keys: Sequence[str]) -> Any:
+        return await self._step(self.state.get(token, keys))
 
     async def publish(self, emits: Sequence[Emit]) -> None:
         for emit in emits:
