@@ -5,6 +5,7 @@ from typing import Any
 
 UNITS = 10**9  # in one
 MOST = 10**18  # amounts at or beyond it, either way, are not counted
+_MOST = Decimal(MOST)
 _UNIT = Decimal(1).scaleb(-9)
 _EXACT = Context(prec=40, rounding=ROUND_DOWN)  # 18 digits before the point and 9 after it fit without rounding
 
@@ -16,7 +17,7 @@ def units(value: Any) -> int | None:
     """
     if type(value) is int:
         return value * UNITS if -MOST < value < MOST else None
-    if type(value) is not Decimal or value.adjusted() >= 18:
+    if type(value) is not Decimal or not -_MOST < value < _MOST:
         return None
     return int(_EXACT.scaleb(_EXACT.quantize(value, _UNIT), 9))
 
