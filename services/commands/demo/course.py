@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 
+from services.commands.audit import show
 from services.commands.demo import checks, story, summary
 from services.commands.demo.cdnow import Purchase, totals
 from services.commands.demo.figures import Figures
@@ -17,11 +18,13 @@ from services.commands.demo.watch import Watch
 from services.commands.reach import http
 from services.commands.show import progress, remarks
 from services.commands.sources import chosen
+from services.commands.waiting import bars
 from services.configuration import load_config
+from services.runtime.audit import audit
 from services.runtime.files import Running
 from services.runtime.settings import Settings
 
-WEBSITE, SHOP, HISTORY = "website", "shop", "history"  # sources (config/sources.yaml)
+WEBSITE, SHOP, HISTORY = "web", "shop", "import"  # sources (config/sources.yaml)
 REMEMBERED = 6 * 24 * 3_600_000  # ms for which a story told before is surely still known by its ids
 
 
@@ -50,6 +53,9 @@ class Course:
         summary.followups(sent)
         summary.events(loaded, self._figures.books())
         summary.speed(speed)
+        with bars() as told:
+            report = audit(self._settings, told)
+        show(report)
         return not summary.wrong(
             [
                 checks.Check("CDNOW: rejected", 0, loaded.tally.rejected),
@@ -57,6 +63,7 @@ class Course:
                 *checks.of_totals(expected, profiles, "CDNOW in ClickHouse's profiles"),
                 *checks.of_person(after),
                 *checks.of_followups(sent),
+                checks.Check("the books balance", True, report.balanced),
             ]
         )
 

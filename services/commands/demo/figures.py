@@ -5,15 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 from services.commands.demo.cdnow import EVENT, Totals
+from services.runtime.clickhouse_reader import connect
 from services.runtime.files import Running
 from services.runtime.settings import Settings
 
-_ARRIVED = "SELECT count() FROM touchpoints WHERE source = {source:String}"
+_ARRIVED = "SELECT count() FROM touchpoints WHERE source = {source:String} AND startsWith(message_id, 'cdnow-')"
 
 _ARCHIVE = """
 SELECT uniqExact(anchor), count(), sum(JSONExtractUInt(payload, 'properties', 'quantity')),
        sum(toDecimal64(JSONExtractRaw(payload, 'properties', 'total'), 2))
-FROM touchpoints WHERE source = {source:String} AND event = {event:String}
+FROM touchpoints WHERE source = {source:String} AND event = {event:String} AND startsWith(message_id, 'cdnow-')
 """
 
 _PROFILES = """
@@ -35,12 +36,7 @@ class Figures:
     """Figures of ClickHouse about one platform. `source` is the one that CDNOW's purchases came from."""
 
     def __init__(self, settings: Settings, running: Running, source: str):
-        import clickhouse_connect  # a third of a second that `rapport --help` need not take
-
-        password = settings.reader_password.get_secret_value() if settings.reader_password else ""
-        self._client = clickhouse_connect.get_client(
-            host="127.0.0.1", port=running.clickhouse_port, username="reader", password=password
-        )
+        self._client = connect(settings, running.clickhouse_port)
         self._parameters = {"source": source, "event": EVENT}
 
     def arrived(self) -> int:
