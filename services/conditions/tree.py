@@ -174,7 +174,7 @@ def _parse_tree(value: Any) -> Node:
     return _parse(value)
 
 
-Tree = Annotated[Any, PlainValidator(_parse_tree)]  # always a Node
+Tree = Annotated[Any, PlainValidator(_parse_tree, json_schema_input_type=Node)]  # always a Node
 
 
 def nodes(tree: Node) -> Iterator[Node]:

@@ -30,7 +30,7 @@ from services.profile.definitions import Audience, Definitions, Trait
 from services.yamlfile import Document, parse, read
 
 MOST_FILES = 1_000  # in one folder
-_FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml")
+FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml")
 _FOLDERS = ("sources", "traits", "audiences", "rules")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -125,8 +125,8 @@ def _strangers(folder: Path) -> list[str]:
     for path in sorted(path for inside in (folder, *folders) for path in inside.iterdir()):
         if path.suffix == ".yml":
             problems.append(f"{path}: is not read; call it {path.stem}.yaml")
-        elif path.suffix == ".yaml" and path.parent == folder and path.name not in _FILES:
-            close = get_close_matches(path.name, _FILES, 1)
-            hint = f"did you mean {close[0]}?" if close else f"files here are {', '.join(_FILES)}; rules are in rules/"
+        elif path.suffix == ".yaml" and path.parent == folder and path.name not in FILES:
+            close = get_close_matches(path.name, FILES, 1)
+            hint = f"did you mean {close[0]}?" if close else f"files here are {', '.join(FILES)}; rules are in rules/"
             problems.append(f"{path}: is not read; {hint}")
     return problems

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.errors import ConfigError
@@ -53,7 +53,8 @@ def _sentence(document: Document, model: type[BaseModel], error: ErrorDetails) -
 
 def _what(model: type[BaseModel], place: Place, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return _unknown(str(place[-1]), sorted(_names(_inside(model, place[:-1]))))
+        around = (_inside(model, place[:length]) for length in range(len(place) - 1, -1, -1))
+        return _unknown(str(place[-1]), sorted(_names(next(filter(None, around)))))
     message = error["msg"].removeprefix("Value error, ")
     if message.startswith(("Input should be ", "String should ")):
         for theirs, ours in _WORDS:
@@ -116,18 +117,25 @@ def _dotted(place: Place) -> str:
 def _inside(annotation: Any, place: Place) -> list[type[BaseModel]]:
     """The models that may stand at this place of a model, by its annotations."""
     if get_origin(annotation) is Annotated:
-        return _inside(get_args(annotation)[0], place)
+        kind, *metadata = get_args(annotation)
+        return _inside(kind, place) or [found for rule in metadata for found in _inside(_input(rule), place)]
     if get_origin(annotation) in (Union, UnionType):
         return [model for part in get_args(annotation) for model in _inside(part, place)]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not place:
             return [annotation]
         fields = [field for name, field in annotation.model_fields.items() if place[0] in _spellings(annotation, name)]
-        return [model for field in fields for model in _inside(field.annotation, place[1:])]
+        kinds = [kind for field in fields for kind in (field.annotation, *map(_input, field.metadata))]
+        return [model for kind in kinds for model in _inside(kind, place[1:])]
     if get_args(annotation) and place:  # list[X], tuple[X, ...], dict[str, X]
         values = [part for part in get_args(annotation) if part is not Ellipsis]
         return _inside(values[-1], place[1:])
     return []
+
+
+def _input(rule: Any) -> Any:
+    """What a validator that does everything itself says it takes."""
+    return rule.json_schema_input_type if isinstance(rule, PlainValidator) else None
 
 
 def _spellings(model: type[BaseModel], name: str) -> list[str]:
