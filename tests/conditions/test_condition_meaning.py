@@ -114,7 +114,7 @@ def test_nothing_is_counted_and_nothing_consented_until_it_happened() -> None:
 def test_a_published_profile_is_a_subject_and_what_is_computed_goes_first() -> None:
     profile = Profile(
         workspace="main", profile_id=profile_id("main", "user_id:1"), version=1, events=fast.raw({"Signed In": 3}),
-        traits=fast.raw({"city": {"value": "Ulm", "at": 1, "source": "web"}, "orders": {"value": 9, "at": 1, "source": "x"}}),
+        traits=fast.raw({name: {"value": v, "at": 1, "source": "x"} for name, v in (("city", "Ulm"), ("orders", 9))}),
         computed=fast.raw({"orders": 2, "spent": Decimal("0.3")}), consent=fast.raw({"email": "granted"}),
     )  # fmt: skip
     person = facts(profile)

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from schemas.fast import Touchpoint
 from tests.profile.profile_stages import NOON, RULES, touchpoint
 
-POOL = ["user_id:1", "user_id:2", "email:a@x.io", "email:b@x.io", "email:c@x.io", *(f"anonymous_id:{n}" for n in "abcd")]
+POOL = [
+    "user_id:1",
+    "user_id:2",
+    "email:a@x.io",
+    "email:b@x.io",
+    "email:c@x.io",
+    *(f"anonymous_id:{n}" for n in "abcd"),
+]
 TOTALS = [0.1, 0.2, 0.3, 1e-9, 1.9999999999, -0.05, 12, 999_999_999_999_999_999, 10**18, "0.1", None, True]
 TRAITS = [
     *({"city": "Ulm"}, {"city": "上海"}, {"city": None}, {"plan": {"name": "pro", "price": 9.90}}),

@@ -50,8 +50,9 @@ def touchpoint(message_id: str, *identifiers: str, event: str = "Order", at: int
     ordered = tuple(sorted(identifiers, key=RULES.rank))
     objects = {name: fast.raw(more.pop(name, {})) for name in ("properties", "traits", "context")}
     given: dict[str, Any] = {
-        "workspace": WORKSPACE, "source": "web", "channel": "web", "type": kind, "event": event if kind == "track" else "",
-        "message_id": message_id, "anchor": ordered[0], "identifiers": ordered, "timestamp": at, "received_at": at,
+        "workspace": WORKSPACE, "source": "web", "channel": "web", "type": kind,
+        "event": event if kind == "track" else "", "message_id": message_id,
+        "anchor": ordered[0], "identifiers": ordered, "timestamp": at, "received_at": at,
         "evidence_at": at,
     }  # fmt: skip
     return Touchpoint(**(given | objects | more))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import reduce
+from itertools import pairwise
 
 import msgspec
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def test_any_split_in_any_order_joins_to_the_same_bytes() -> None:
         ties = Counter(t.timestamp for t in history if t.type == "identify")
         hit["tie"] += any(n > 1 for n in ties.values())
         hit["three parts"] += len(set(part)) == 3
-        hit["late"] += any(one.timestamp > other.timestamp for one, other in zip(order, order[1:], strict=False))
+        hit["late"] += any(one.timestamp > other.timestamp for one, other in pairwise(order))
         hit["beyond 64 bits"] += any(abs(int(units)) > 2**64 for units in whole.sums.values())
         hit["left out"] += whole.left_out > 0
         hit["consent"] += bool(whole.consent)
@@ -102,7 +103,9 @@ def test_consent_is_yes_no_or_their_words_and_no_wins_in_one_breath() -> None:
     cell = folded([touchpoint("m1", "user_id:1", event="identify", traits={"consent": said, "name": "Ann"})])
     assert {channel: denied for channel, (_, _, denied) in cell.consent.items()} == {"email": False, "sms": True}
     assert (sorted(cell.traits), cell.left_out) == (["name"], 2)
-    both = [touchpoint("m1", "user_id:1", event="identify", traits={"consent": {"email": yes}}) for yes in (False, True)]
+    both = [
+        touchpoint("m1", "user_id:1", event="identify", traits={"consent": {"email": yes}}) for yes in (False, True)
+    ]
     assert folded(both).consent["email"][2]
 
 

@@ -28,11 +28,16 @@ def test_the_text_of_an_amount_is_a_json_number_that_says_exactly_it(amount: int
     assert not text(amount).endswith(".")
 
 
-@pytest.mark.parametrize("value", ["39.95", True, None, [], {}, 10**18, -(10**18), Decimal("1E+18"), Decimal("1E+9999")])
+@pytest.mark.parametrize(
+    "value", ["39.95", True, None, [], {}, 10**18, -(10**18), Decimal("1E+18"), Decimal("1E+9999")]
+)
 def test_what_is_no_number_or_out_of_bounds_is_not_counted(value: Any) -> None:
     assert units(value) is None
 
 
-@pytest.mark.parametrize(("amount", "expected"), [(39_950_000_000, "39.95"), (-500_000_000, "-0.5"), (0, "0"), (40 * UNITS, "40"), (1, "0.000000001")])
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [(39_950_000_000, "39.95"), (-500_000_000, "-0.5"), (0, "0"), (40 * UNITS, "40"), (1, "0.000000001")],
+)
 def test_amounts_are_written_plainly(amount: int, expected: str) -> None:
     assert text(amount) == expected

@@ -1,6 +1,7 @@
 """Law 1: any order, doubled, however cut into frames: the same people with byte-identical profiles."""
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,8 +68,8 @@ def test_any_order_doubled_and_cut_anyhow_gives_the_same_profiles() -> None:
         hit["refused link"] += any(r.refused for r in rough.records("identity").values() if isinstance(r, Component))
         hit["several cells"] += any(sum(h.n > 0 for h in person.anchors.values()) > 1 for person in persons)
         hit["tie"] += len({one.timestamp for one in history}) < len(history)
-        hit["late"] += any(a.timestamp > b.timestamp for a, b in zip(arriving, arriving[1:], strict=False))
-        hit["waited behind another"] += any(a.anchor == b.anchor for a, b in zip(arriving, arriving[1:], strict=False))
+        hit["late"] += any(a.timestamp > b.timestamp for a, b in pairwise(arriving))
+        hit["waited behind another"] += any(a.anchor == b.anchor for a, b in pairwise(arriving))
 
     holds()
     assert len(hit) == 10 and min(hit.values()) > 3, hit
