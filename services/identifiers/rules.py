@@ -75,7 +75,10 @@ class IdentityRules(BaseModel):
 
     def __copy__(self) -> Self:
         """Copies (model_copy, too) do not take along what was worked out from the rules before a change."""
-        return self.model_construct(**{name: getattr(self, name) for name in type(self).model_fields})
+        copied = super().__copy__()
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @cached_property
     def fingerprint(self) -> str:

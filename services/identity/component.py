@@ -1,8 +1,15 @@
 """A component at work: links come in one by one, and the people stay what `people` would make of all of them.
 
-Two things make a link cheap. A link that is newer than all others is decided against the clusters as they stand. And
-while no link of a component is refused, order does not matter at all: the whole is within its limits, hence every
-part of it in every order. Only an out-of-order link in a component with refusals is decided by taking its people anew.
+What makes a link cheap, wherever in time it belongs:
+
+- **A link that holds in the people as they stand holds, and changes nothing else.** Take all links in their order, the
+  new one among them: every cluster on the way contains the one there was without the new link, and is contained in one
+  of today's (the two ends' united). So whatever was joined is within its limits again, and whatever was refused
+  exceeds them again: between two of today's clusters, or, were it between the two that unite, their union would.
+- **A link that does not hold, newer than all others, is refused**: all others are decided before it.
+
+Only an older link that does not hold today may have held at its time; then, and when a contested identifier is about,
+the people of the component are taken anew.
 """
 
 from collections.abc import Callable
@@ -35,7 +42,6 @@ def unite(into: Component, other: Component) -> None:
     into.links |= other.links
     into.newest = max(into.newest, other.newest)
     into.serial += other.serial
-    into.refused += other.refused
     into.contested += other.contested
 
 
@@ -53,20 +59,16 @@ class Decider:
         component.links[ends] = link
         if newer:
             component.newest = key
-        if component.contested or (component.refused and not newer):
+        if component.contested:
             return False
         one, other = component.members[ends[0]].cluster, component.members[ends[1]].cluster
         if one == other:
             return True
-        rule = self._limits.refuse(component.clusters[one].counts, component.clusters[other].counts)
-        if not rule:
+        if not self._limits.refuse(component.clusters[one].counts, component.clusters[other].counts):
             self._join(component, one, other, note)
             return True
-        if not newer or self._limits.to_nobody(ends):
-            return False
-        link.refused = rule
-        component.refused += 1
-        return True
+        link.refused = True
+        return newer and not self._limits.to_nobody(ends)
 
     def receive(self, component: Component, identifier: str, received_at: int, note: Note) -> None:
         """The identifier was received earlier than we knew; it may name its profile now."""
@@ -89,9 +91,9 @@ class Decider:
             for identifier in members:
                 component.members[identifier].cluster = number
         for ends, link in links.items():
-            link.refused = found.refused.get(ends, "")
+            link.refused = ends in found.refused
         component.serial = len(found.clusters)
-        component.refused, component.contested = len(found.refused), len(found.contested)
+        component.contested = len(found.contested)
 
     def _age(self, component: Component, identifier: str) -> tuple[int, int, str]:
         return (component.members[identifier].received_at, *self._rules.rank(identifier))

@@ -30,13 +30,13 @@ class Known(Struct, tag="known"):
 
 
 class Link(Struct, array_like=True):
-    """Evidence that two identifiers are one person's: the earliest evidence_at, the touchpoint (message id) and
-    source that gave it, and the rule that refused it ("user_id limit 1"; empty while it holds)."""
+    """Evidence that two identifiers are one person's: the earliest evidence_at, and the touchpoint (message id) and
+    source that gave it. `people` says which rule refused a link that is refused."""
 
     at: int
     touchpoint: str
     source: str
-    refused: str = ""
+    refused: bool = False
 
 
 class Member(Struct, array_like=True):
@@ -59,7 +59,7 @@ class Component(Struct, tag="component"):
     """Everything that is needed to decide the people of one set of linked identifiers.
 
     It may hold more than what links connect, never less. `newest` is not before any link's (at, *pair); `serial` is
-    the next cluster's number; `refused` counts the links that do not hold, `contested` the identifiers left to nobody.
+    the next cluster's number; `contested` counts the identifiers left to nobody.
     """
 
     key: str
@@ -68,7 +68,6 @@ class Component(Struct, tag="component"):
     links: dict[Pair, Link]
     newest: tuple[int, str, str] = (-1, "", "")
     serial: int = 1
-    refused: int = 0
     contested: int = 0
 
 

@@ -127,7 +127,7 @@ class Turn:
                 self._stale[id(component)] = component
         elif (link.at, link.touchpoint) < (had.at, had.touchpoint):
             self._dirty[id(component)] = component
-            if link.at < had.at and component.refused:
+            if link.at < had.at and (had.refused or component.contested):
                 self._stale[id(component)] = component
             had.at, had.touchpoint, had.source = link.at, link.touchpoint, link.source
 

@@ -16,6 +16,11 @@ POOL = (
     "anonymous_id:u1",
     "anonymous_id:e1@x.cn",
 )
+WIDE_POOL = (
+    *(f"user_id:u{n}" for n in range(5)),
+    *(f"email:e{n}@x.cn" for n in range(7)),
+    *(f"anonymous_id:a{n}" for n in range(12)),
+)
 PREVIOUS = ("", "", "", "", "a0", "a4", "never", "u1", " u2", "E1@x.cn", "e2@x.cn")
 RULES = (rules_of(), rules_of(email=1, anonymous_id=2), rules_of(on_conflict="nobody"), rules_of(user_id=2))
 
@@ -34,11 +39,17 @@ cuts = st.frozensets(st.integers(0, 25))
 
 
 def random_history(seed: int) -> tuple[list[Seen], IdentityRules]:
-    """One history of up to 25 touchpoints, half of them in the order of their time; and rules for it."""
+    """One history of up to 25 touchpoints, half of them in the order of their time; and rules for it.
+
+    Every third one is of 15 to 60 touchpoints over more identifiers, so that large components meet.
+    """
     r = Random(seed)
+    wide = seed % 3 == 0
+    pool, length = (WIDE_POOL, r.randint(15, 60)) if wide else (POOL, r.randint(2, 25))
+    previous = ("",) * 9 + PREVIOUS if wide else PREVIOUS
     history = [
-        Seen(tuple(r.sample(POOL, r.randint(1, 3))), r.randint(0, 20), r.randint(0, 20), r.choice(PREVIOUS), f"m{n}")
-        for n in range(r.randint(2, 25))
+        Seen(tuple(r.sample(pool, r.randint(1, 3))), r.randint(0, 20), r.randint(0, 20), r.choice(previous), f"m{n}")
+        for n in range(length)
     ]
     if r.random() < 0.5:
         history.sort(key=lambda seen: seen.evidence_at)

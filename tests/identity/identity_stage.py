@@ -8,6 +8,7 @@ import msgspec
 from schemas.fast import Evidence, IdentityChange, Membership
 from schemas.identifiers import profile_id
 from services.identifiers import IdentifierType, IdentityRules
+from services.identity.people import people
 from services.identity.processor import Identity
 from services.identity.records import NEVER, Component, Known, Link, Record
 from services.processor import Frame, Outcome
@@ -99,6 +100,15 @@ class Stage:
     def records(self) -> list[Any]:
         return [self._decode(value) for value in self.store.values()]
 
+    def whole(self) -> bool:
+        """Every identifier's component is there and has it as a member, and there are no others."""
+        found = {record.key: set(record.members) for record in self.records() if isinstance(record, Component)}
+        named: dict[str, set[str]] = {}
+        for record in self.records():
+            if isinstance(record, Known) and record.component:
+                named.setdefault(record.component, set()).add(record.identifier)
+        return named == found
+
     def owners(self) -> dict[str, str]:
         """identifier → profile id, of every identifier that a touchpoint has named."""
         known = [record for record in self.records() if isinstance(record, Known)]
@@ -115,7 +125,15 @@ class Stage:
         return {ends: link for record in found for ends, link in record.links.items()}
 
     def refused(self) -> dict[tuple[str, str], str]:
-        return {ends: link.refused for ends, link in self.links().items() if link.refused}
+        """Pair → rule, by the pure function from what each component keeps; the records must say the same."""
+        rules: dict[tuple[str, str], str] = {}
+        for record in self.records():
+            if isinstance(record, Component):
+                received = {identifier: member.received_at for identifier, member in record.members.items()}
+                found = people(received, {ends: link.at for ends, link in record.links.items()}, self.rules)
+                assert {ends for ends, link in record.links.items() if link.refused} == set(found.refused)
+                rules |= found.refused
+        return rules
 
     def look_up(self, profile_id: str) -> str:
         """The profile that this profile id, or the key of this identifier, belongs to now: one get."""

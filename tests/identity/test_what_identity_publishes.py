@@ -1,5 +1,6 @@
 """Membership is versioned and answered once; identity-changes tell other systems what became of a profile."""
 
+import msgspec
 from hypothesis import given, settings
 
 from schemas.identifiers import profile_id
@@ -66,15 +67,17 @@ def test_messages_are_keyed_as_the_topics_say() -> None:
 
 def test_workspaces_do_not_see_each_other() -> None:
     stage = Stage(DEFAULT_RULES)
-    ours = evidence_of(Seen(("user_id:u1", "anonymous_id:a1"), 1, 1), DEFAULT_RULES)
-    theirs = type(ours)(
-        workspace="other", message_id="m", anchor="user_id:u2", identifiers=("user_id:u2", "anonymous_id:a1"),
-        evidence_at=2, received_at=2,
-    )  # fmt: skip
-    stage.handle([ours, theirs])
+    history = [Seen(("user_id:u1", "anonymous_id:a1"), 1, 1), Seen(("user_id:u2", "anonymous_id:a1"), 2, 2, "x")]
+    ours, theirs = (evidence_of(seen, DEFAULT_RULES) for seen in history)
+    late = evidence_of(Seen(("anonymous_id:x",), 3, 3), DEFAULT_RULES)
+    stage.handle([ours, msgspec.structs.replace(theirs, workspace="other")])
+    stage.handle([late])
     assert stage.refused() == {}
+    assert profile_id("main", "user_id:u2") not in stage.store
     assert stage.look_up(profile_id("other", "anonymous_id:a1")) == profile_id("other", "user_id:u2")
+    assert stage.look_up(profile_id("other", "anonymous_id:x")) == profile_id("other", "user_id:u2")
     assert stage.look_up(profile_id("main", "anonymous_id:a1")) == profile_id("main", "user_id:u1")
+    assert stage.look_up(profile_id("main", "anonymous_id:x")) == profile_id("main", "anonymous_id:x")
 
 
 def test_evidence_told_again_writes_nothing() -> None:
