@@ -21,10 +21,12 @@ STAGES = ("fold", "identity", "assemble", "rules")
 def processors(
     config: Config, generation: int, live_at: Mapping[tuple[str, str], int], dedup_days: int
 ) -> list[Processor]:
-    """Every stage, in the order in which a touchpoint passes them."""
+    """Every stage, in the order in which a touchpoint passes them. Only what some rule listens to becomes a cause."""
+    triggers = [rule.when.event for rule in config.rules if rule.when.event]
+    watched = [rule.when.enters for rule in config.rules if rule.when.enters]
     return [
         Fold(config.definitions, window=dedup_days * DAY),
         Identity(config.identity),
-        Assemble(config.definitions, generation),
+        Assemble(config.definitions, generation, triggers, watched),
         Rules(config.rules, live_at),
     ]

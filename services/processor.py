@@ -53,9 +53,17 @@ class Outcome(NamedTuple):
 class Processor(Protocol):
     """One stage of the pipeline. Records are msgspec structs, one tagged union per stage."""
 
-    name: str
-    inputs: tuple[str, ...]
-    record: Any  # the msgspec type (or tagged union) of this stage's records
+    @property
+    def name(self) -> str:
+        """The stage's name, as in schemas/topics.py."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The topics that it reads."""
+
+    @property
+    def record(self) -> Any:
+        """The msgspec type (or tagged union) of its records."""
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
         """The keys of the records needed to decide. Asked again with what was found (None: no such record)

@@ -17,6 +17,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from services.ingest.api import ROUTES, TrackingApp
 from services.ingest.openapi import describe
+from services.ingest.weberrors import explain_errors
 
 Ready = Callable[[], Sequence[str]]
 
@@ -29,6 +30,7 @@ def application(
     for router in (*routers, _watched(ready, registry), _documented(web)):
         web.include_router(router)
     web.mount("/docs/static", StaticFiles(directory=str(swagger_ui_path)))
+    explain_errors(web)
     own = web.openapi
     web.openapi = lambda: web.openapi_schema or describe(own())  # type: ignore[method-assign]
 

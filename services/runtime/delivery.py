@@ -2,13 +2,14 @@
 
 The order of the steps is what makes law 5 hold, and a test ends the process between every two of them:
 taken into the ledger (a known key is absorbed) → checked and made, without any effect → claimed `attempting` on disk →
-sent → settled on disk. An end between claim and settlement is found at the next start (`Ledger.recover`).
+sent → settled on disk. An end between claim and settlement is found at the next start (`Ledger.recover`). Claims and
+settlements of many follow-ups share a transaction, so that the disk is waited for once a turn.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -19,14 +20,15 @@ from services.automation.actions.email import Email
 from services.automation.actions.webhook import WebhookCall
 from services.automation.check import CompiledRule, RuleId, hold
 from services.errors import Rejected, Retry
-from services.runtime.ledger import Ledger, Send, Status
+from services.runtime.ledger import Claim, Ledger, Send, Settled
 from services.runtime.renderer import Renderer
 from services.runtime.sending import Result, pause
 
 MOST_TAKEN = 500  # actions read from the log at once
+GATHER = 0.005  # seconds between two turns, so that one transaction notes what several calls came to
 GRACE = 10.0  # seconds that calls under way get when the platform stops
 
-_settled = Counter("rapport_followups_total", "Follow-ups by kind and what came of a try", ["kind", "status"])
+_ended = Counter("rapport_followups_total", "Follow-ups by kind and what came of a try", ["kind", "status"])
 _log = structlog.get_logger()
 _action = msgspec.json.Decoder(Action).decode
 
@@ -55,8 +57,18 @@ class Pace:
     """How delivery goes about it: tries per follow-up, calls under way at once per kind, seconds between looks."""
 
     attempts: int = 10
-    at_once: int = 8
+    at_once: int = 16
     poll: float = 0.1
+
+
+class Ready(NamedTuple):
+    """A follow-up that was checked and made: the next step is its claim."""
+
+    send: Send
+    made: Email | WebhookCall
+
+
+Ended = Ready | Settled
 
 
 class Delivery:
@@ -75,7 +87,7 @@ class Delivery:
         self._ledger, self._actions, self._profile_of = ledger, actions, profile_of
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
-        self._under_way: dict[str, dict[str, asyncio.Task[None]]] = {kind: {} for kind in senders}
+        self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Calls under way get `GRACE` seconds to end. A bug in one of them is raised here."""
@@ -86,23 +98,13 @@ class Delivery:
             while not stop.is_set():
                 if not self.turn():
                     await self._wait(stop)
+                await asyncio.sleep(GATHER)
         finally:
             await self._end()
 
     def turn(self) -> int:
-        """Take what is new and begin what is due. Returns how many actions were read and follow-ups begun."""
-        read = self._take()
-        begun = 0
-        for kind, under_way in self._under_way.items():
-            for key, task in list(under_way.items()):
-                if task.done():
-                    del under_way[key]
-                    task.result()
-            free = self._pace.at_once - len(under_way)
-            for send in self._ledger.due(kind, self._clock(), free, frozenset(under_way)) if free else ():
-                under_way[send.key] = asyncio.create_task(self._deliver(send))
-                begun += 1
-        return read + begun
+        """Take what is new, note what is done, begin what is due. Returns how many of all these there were."""
+        return self._take() + self._note() + self._begin()
 
     def _take(self) -> int:
         offset = self._ledger.position(self._actions.incarnation)
@@ -111,54 +113,91 @@ class Delivery:
             self._ledger.take(self._actions.incarnation, after, actions, self._clock())
         return len(actions)
 
+    def _note(self) -> int:
+        """Note everything that has come to an end since the last turn, then make the calls that this claimed."""
+        ended = [task.result() for task in self._done()]
+        settled = [end for end in ended if isinstance(end, Settled)]
+        ready = [end for end in ended if isinstance(end, Ready)]
+        if ended:
+            claims = [Claim(send, _recipient(made)) for send, made in ready]
+            claimed = self._ledger.note(settled, claims, self._clock())
+            for send, (_, made) in zip(claimed, ready, strict=True):
+                self._under_way[send.kind][send.key] = asyncio.create_task(self._send(send, made))
+        for end in settled:
+            _tell(end)
+        return len(ended)
+
+    def _done(self) -> list[asyncio.Task[Ended]]:
+        found = []
+        for under_way in self._under_way.values():
+            for key, task in list(under_way.items()):
+                if task.done():
+                    found.append(under_way.pop(key))
+        return found
+
+    def _begin(self) -> int:
+        begun = 0
+        for kind, under_way in self._under_way.items():
+            free = self._pace.at_once - len(under_way)
+            for send in self._ledger.due(kind, self._clock(), free, frozenset(under_way)) if free else ():
+                under_way[send.key] = asyncio.create_task(self._prepare(send))
+                begun += 1
+        return begun
+
+    async def _prepare(self, send: Send) -> Ended:
+        """Check once more and make what is to be sent. Has no effect, so it may be done again after a crash."""
+        action = _action(send.action)
+        profile = self._profile_of(action.workspace, action.anchor)
+        rule = self.rules.get((action.workspace, action.rule))
+        reason = hold(rule, action, profile)
+        if reason:
+            return Settled(send, "held", reason)
+        assert rule is not None and profile is not None
+        try:
+            return Ready(send, await self._renderer.make(rule.rule.then[action.step], action, profile, self._clock()))
+        except Rejected as wrong:
+            return Settled(send, "failed", wrong.reason)
+        except Retry as later:
+            return self._settled(send._replace(attempt=send.attempt + 1), Result("retry", str(later)))
+
+    async def _send(self, send: Send, made: Email | WebhookCall) -> Ended:
+        return self._settled(send, await self._senders[send.kind].send(made))
+
+    def _settled(self, send: Send, result: Result) -> Settled:
+        if result.status != "retry":
+            return Settled(send, result.status, result.reason)
+        if send.attempt >= self._pace.attempts:
+            return Settled(send, "dead", result.reason)
+        again = self._clock() + pause(send.attempt, result.after, self._random)
+        return Settled(send, "waiting", result.reason, again)
+
     async def _wait(self, stop: asyncio.Event) -> None:
         stopped = asyncio.create_task(stop.wait())
         tasks = [task for under_way in self._under_way.values() for task in under_way.values()]
         await asyncio.wait([stopped, *tasks], timeout=self._pace.poll, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
 
-    async def _deliver(self, send: Send) -> None:
-        """One follow-up from waiting to whatever comes of it."""
-        action = _action(send.action)
-        profile = self._profile_of(action.workspace, action.anchor)
-        rule = self.rules.get((action.workspace, action.rule))
-        reason = hold(rule, action, profile)
-        if reason:
-            return self._settle(send, Result("failed", reason), held=True)
-        assert rule is not None and profile is not None
-        try:
-            made = await self._renderer.make(rule.rule.then[action.step], action, profile, self._clock())
-        except Rejected as wrong:
-            return self._settle(send, Result("failed", wrong.reason))
-        except Retry as later:
-            return self._settle(send._replace(attempt=send.attempt + 1), Result("retry", str(later)))
-        claimed = self._ledger.claim(send, _recipient(made), self._clock())
-        self._settle(claimed, await self._senders[send.kind].send(made))
-
-    def _settle(self, send: Send, result: Result, held: bool = False) -> None:
-        now, next_at = self._clock(), 0
-        status: Status
-        if result.status != "retry":
-            status = "held" if held else result.status
-        elif send.attempt >= self._pace.attempts:
-            status = "dead"
-        else:
-            status, next_at = "waiting", now + pause(send.attempt, result.after, self._random)
-        self._ledger.settle(send, status, now, result.reason, next_at)
-        _settled.labels(send.kind, status).inc()
-        if status != "sent":
-            _log.info("follow-up not sent", key=send.key, status=status, reason=result.reason, attempt=send.attempt)
-
     async def _end(self) -> None:
+        """Let what is under way come to its end and note it; what takes too long is as after a crash."""
         tasks = [task for under_way in self._under_way.values() for task in under_way.values()]
-        done, late = await asyncio.wait(tasks, timeout=GRACE) if tasks else (set(), set())
+        _, late = await asyncio.wait(tasks, timeout=GRACE) if tasks else ((), set())
         for task in late:
-            task.cancel()  # its row stays `attempting`, as after a crash
+            task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._renderer.close(), *(sender.close() for sender in self._senders.values()))
-        failed = [error for task in done if (error := task.exception())]
-        if failed:
-            raise failed[0]
+        ended = [task for task in self._done() if not task.cancelled()]
+        errors = [error for task in ended if (error := task.exception())]
+        results = [task.result() for task in ended if not task.exception()]
+        self._ledger.note([end for end in results if isinstance(end, Settled)], [], self._clock())
+        if errors:
+            raise errors[0]
+
+
+def _tell(end: Settled) -> None:
+    _ended.labels(end.send.kind, end.status).inc()
+    if end.status != "sent":
+        told = {"key": end.send.key, "status": end.status, "reason": end.reason, "attempt": end.send.attempt}
+        _log.info("follow-up not sent", **told)
 
 
 def _recipient(made: Email | WebhookCall) -> str:

@@ -138,7 +138,8 @@ class Engine:
 
     def _frame(self, stored: Sequence[frames.StoredFrame]) -> Frame:
         began = time.perf_counter()
-        messages, positions = [], []
+        messages: list[Any] = []
+        positions: list[tuple[int, int]] = []
         for one in stored:
             found = [self._decode(line) for line in one.body.split(b"\n")]
             messages += found if one.offset >= self._restored_before else [_restored(m) for m in found]

@@ -61,6 +61,22 @@ class Send(NamedTuple):
     at: int
 
 
+class Settled(NamedTuple):
+    """What became of a follow-up: sent, held, failed, uncertain, dead, or waiting until `next_at` (epoch ms)."""
+
+    send: Send
+    status: Status
+    reason: str = ""
+    next_at: int = 0
+
+
+class Claim(NamedTuple):
+    """An attempt that is about to begin, and whom it goes to (address or host)."""
+
+    send: Send
+    recipient: str
+
+
 class Ledger:
     """The ledger file, for its one writer. Every method is one transaction, on disk when it returns."""
 
@@ -106,18 +122,16 @@ class Ledger:
         )
         return [send for send in map(Send._make, found) if send.key not in but][:limit]
 
-    def claim(self, send: Send, recipient: str, now: int) -> Send:
-        """Write down, before the call, that an attempt begins. Raises KeyError when the row is not waiting any more."""
-        sql = "UPDATE sends SET status = 'attempting', attempt = attempt + 1, recipient = ?, at = ?"
+    def note(self, settled: Sequence[Settled], claims: Sequence[Claim], now: int) -> list[Send]:
+        """Write down what became of these, and, before their calls, that an attempt begins of those. One transaction
+        for all: a commit costs more than anything else here. Returns the claimed rows."""
         with self.transaction() as db:
-            if not db.execute(sql + " WHERE key = ? AND status = 'waiting'", (recipient, now, send.key)).rowcount:
-                raise KeyError(send.key)
-        return send._replace(status="attempting", attempt=send.attempt + 1, recipient=recipient, at=now)
-
-    def settle(self, send: Send, status: Status, now: int, reason: str = "", next_at: int = 0) -> None:
-        """Write down what became of it: sent, held, failed, uncertain, dead, or waiting until `next_at`."""
-        with self.transaction():
-            self._set(send, status, now, reason=reason, next_at=next_at, recipient=send.recipient)
+            for send, status, reason, next_at in settled:
+                self._set(send, status, now, reason=reason, next_at=next_at, recipient=send.recipient)
+            claimed = [_claimed(send, recipient, now) for send, recipient in claims]
+            sql = "UPDATE sends SET status = 'attempting', attempt = ?, recipient = ?, at = ? WHERE key = ?"
+            db.executemany(sql, [(s.attempt, s.recipient, now, s.key) for s in claimed])
+        return claimed
 
     def go_live(self, rules: Mapping[tuple[str, str], str], now: int) -> dict[tuple[str, str], int]:
         """When each rule went live (epoch ms): `rules` are the fingerprints by (workspace, name), all that there are.
@@ -185,3 +199,7 @@ def insert(db: sqlite3.Connection, send: Send) -> bool:
     """Add a row unless its key is known. Returns whether it was added. The caller's transaction."""
     sql = "INSERT OR IGNORE INTO sends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     return db.execute(sql, send).rowcount == 1
+
+
+def _claimed(send: Send, recipient: str, now: int) -> Send:
+    return send._replace(status="attempting", attempt=send.attempt + 1, recipient=recipient, at=now)

@@ -5,7 +5,6 @@ durable together or not at all. Records stay decoded until the commit and are en
 changed them.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any

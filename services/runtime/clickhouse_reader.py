@@ -1,0 +1,32 @@
+"""A client of the platform's ClickHouse interface, as its user `reader`, from any process."""
+
+from typing import TYPE_CHECKING
+
+from services.errors import RapportError
+from services.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+def connect(settings: Settings, port: int) -> "Client":
+    """A client of the interface on this port of this machine. Raises RapportError when there is no way in."""
+    import clickhouse_connect  # a third of a second that only those who query should take
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from clickhouse_connect.driver.httputil import get_pool_manager
+
+    password = settings.reader_password.get_secret_value() if settings.reader_password else ""
+    try:
+        return clickhouse_connect.get_client(
+            host="127.0.0.1",
+            port=port,
+            username="reader",
+            password=password,
+            autogenerate_session_id=False,
+            pool_mgr=get_pool_manager(),  # else a proxy of the environment would be asked for this machine
+        )
+    except ClickHouseError as error:
+        raise RapportError(
+            f"ClickHouse on port {port} lets nobody in ({str(error).strip()}): is the platform up,"
+            " and is RAPPORT_READER_PASSWORD its reader's password?"
+        ) from None

@@ -1,0 +1,105 @@
+"""The collector process: the tracking API, the profile API and the admin routes on one port. It writes log.db."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry, multiprocess
+
+from services.configuration import load_config
+from services.ingest.api import TrackingApp
+from services.ingest.application import application
+from services.ingest.collect import Collector
+from services.ingest.keys import WriteKeys
+from services.ingest.metrics import IngestMetrics
+from services.ingest.recent import Recent
+from services.profile import api
+from services.runtime import admin, frames, guard, metrics
+from services.runtime.files import Files
+from services.runtime.journal import Journal
+from services.runtime.profiles import ProfileReader
+from services.runtime.settings import Settings
+from services.runtime.timeline import WarehouseTimeline
+from services.runtime.trimming import Trimming
+
+BACKLOG = 2_048  # connections that may wait to be accepted
+
+
+def clock() -> int:
+    """Now, in epoch milliseconds. The one clock that stamps touchpoints."""
+    return time.time_ns() // 1_000_000
+
+
+def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
+    """Run until SIGTERM. Says its port when it is ready."""
+    asyncio.run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
+    files = Files(settings.data.resolve())
+    journal = Journal(files.log, clock)
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    app = _application(settings, files, journal)
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
+        timeout_graceful_shutdown=5, server_header=False, ws="none",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: setattr(server, "should_exit", True))
+    trimming = asyncio.create_task(Trimming(files, settings, clock).run_log(journal))
+    ready(port)
+    with contextlib.closing(journal):
+        await server.serve([listener])
+        trimming.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG, reuse_port=False)
+    except OSError as error:
+        structlog.get_logger().error("the port cannot be had", host=host, port=port, reason=str(error))
+        raise SystemExit(1) from None
+
+
+def _application(settings: Settings, files: Files, journal: Journal) -> Any:
+    config = load_config(settings.config)
+    shown = CollectorRegistry()
+    if metrics.SHARED in os.environ:
+        multiprocess.MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+    tracking = TrackingApp(
+        Collector(config.identity, config.limits, new_id=lambda: str(uuid.uuid4())),
+        WriteKeys(config.sources), journal, clock, Recent(), IngestMetrics(CollectorRegistry()),
+    )  # fmt: skip
+    people = ProfileReader(files.state, config.identity, config.definitions)
+    password = settings.reader_password.get_secret_value() if settings.reader_password else ""
+    timeline = WarehouseTimeline("127.0.0.1", settings.clickhouse_port, password)
+    read_key = settings.read_key.get_secret_value() if settings.read_key else None
+    routers = [api.router(people, timeline, guard.reader(read_key))]
+    if settings.admin_key:
+        routers.append(admin.router(journal, clock, settings.admin_key))
+    return application(tracking, routers, lambda: _not_ready(files), shown)
+
+
+def _not_ready(files: Files) -> Sequence[str]:
+    """Why the platform is not ready: a store that cannot be read."""
+    reasons = []
+    for name, path in (("log", files.log), ("state", files.state)):
+        try:
+            connection = frames.open_reader(path)
+            frames.incarnation(connection)
+            connection.close()
+        except (sqlite3.Error, TypeError) as error:
+            reasons.append(f"the {name} file cannot be read: {error}")
+    return reasons

@@ -1,0 +1,124 @@
+"""The engine process: the stages of the pipeline and the delivery of follow-ups. It writes state.db and ledger.db."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from schemas.fast import Action
+from services.automation.check import compile_rules
+from services.configuration import Config, load_config
+from services.pipeline import STAGES, processors
+from services.runtime import frames, metrics, rebuild
+from services.runtime.collector import clock
+from services.runtime.delivery import Delivery, Sender
+from services.runtime.engine import IDLE, Engine
+from services.runtime.files import Files
+from services.runtime.ledger import Ledger
+from services.runtime.mail_sender import MailSender, MailServer
+from services.runtime.orders import Orders
+from services.runtime.profiles import ProfileReader
+from services.runtime.renderer import Renderer
+from services.runtime.settings import Settings
+from services.runtime.sqlite_state import StateFile
+from services.runtime.trimming import EVERY, Trimming
+from services.runtime.webhook_sender import WebhookSender
+
+_log = structlog.get_logger()
+
+
+def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
+    """Run until SIGTERM."""
+    asyncio.run(EngineProcess(settings).run(ready))
+
+
+class PublishedActions:
+    """The topic `actions` as delivery reads it, from the state file's committed frames."""
+
+    def __init__(self, files: Files):
+        self._db = frames.open_reader(files.state)
+        self.incarnation = frames.incarnation(self._db)
+        self._decode = msgspec.json.Decoder(Action).decode
+
+    def read(self, offset: int, limit: int) -> tuple[int, Sequence[Action]]:
+        """The actions from `offset` on, about `limit` at most, and the offset to read next."""
+        found = frames.read(self._db, "actions", offset, limit)
+        actions = [self._decode(line) for frame in found for line in frame.body.split(b"\n")]
+        return (found[-1].offset + 1 if found else offset), actions
+
+
+class EngineProcess:
+    """Everything of the process, wired from the configuration."""
+
+    def __init__(self, settings: Settings):
+        self._settings, self._files = settings, Files(settings.data.resolve())
+        self._config = load_config(settings.config)
+        self._ledger = Ledger(self._files.ledger)
+        self._live = self._ledger.go_live({(r.workspace, r.name): r.fingerprint() for r in self._config.rules}, clock())
+        self._file = StateFile(self._files.state, STAGES)
+        self._log = frames.open_reader(self._files.log)
+        self._trimming = Trimming(self._files, settings, clock)
+
+    async def run(self, ready: Callable[[Any], None]) -> None:
+        """Turn after turn until SIGTERM; delivery beside it. A bug in either ends the process loudly."""
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        delivery = asyncio.create_task(_delivery(self._settings, self._config, self._files, self._ledger).run(stop))
+        ready(os.getpid())
+        try:
+            await self._turns(stop, delivery)
+        finally:
+            stop.set()
+            await delivery
+            self._file.close()
+            self._ledger.close()
+
+    async def _turns(self, stop: asyncio.Event, delivery: "asyncio.Task[None]") -> None:
+        engine = await self._engine()
+        orders = Orders(self._log, self._file.db, self._ledger, clock)
+        next_trim = time.monotonic() + EVERY
+        while not stop.is_set() and not delivery.done():
+            if orders.obey(STAGES):
+                engine = await self._engine()
+            done = await engine.turn()
+            metrics.LAG.labels("engine").set(frames.end(self._log, "touchpoints") - engine.watermark)
+            if time.monotonic() > next_trim:
+                self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
+                next_trim = time.monotonic() + EVERY
+            await asyncio.sleep(0 if done else IDLE)
+
+    async def _engine(self) -> Engine:
+        """The engine of the present generation."""
+        generation = rebuild.generation(self._file.db)
+        stages = processors(self._config, generation, self._live, self._settings.dedup_days)
+        read = rebuild.read_all(self._log, rebuild.Archive(self._settings))
+        engine = Engine(
+            self._file, stages, read, clock, self._settings.turn, self._settings.cache_records, metrics.spent,
+            rebuild.restored_before(self._file.db),
+        )  # fmt: skip
+        await engine.load()
+        _log.info("engine stands", generation=generation, watermark=engine.watermark)
+        return engine
+
+
+def _delivery(settings: Settings, config: Config, files: Files, ledger: Ledger) -> Delivery:
+    """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
+    people = ProfileReader(files.state, config.identity, config.definitions)
+    server = MailServer(
+        host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
+        password=settings.smtp_password, starttls=settings.smtp_starttls,
+    )  # fmt: skip
+    senders: dict[str, Sender] = {
+        "email": MailSender(server),
+        "webhook": WebhookSender(frozenset(settings.private_hosts), os.environ, clock),
+    }
+    chance = random.SystemRandom().random
+    return Delivery(
+        ledger, PublishedActions(files), people.of, compile_rules(config.rules), senders, Renderer(), clock, chance
+    )

@@ -1,0 +1,32 @@
+"""Every metric of the runtime, by name, in one list. The processes of a family share them through small files.
+
+`share` must run in the parent before any process imports prometheus_client; /metrics then adds up all processes.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
+STAGE_SECONDS = Counter("rapport_stage_seconds", "CPU-bound seconds spent in a stage", ["stage"])
+STAGE_MESSAGES = Counter("rapport_stage_messages", "Messages that a stage handled", ["stage"])
+LAG = Gauge(
+    "rapport_lag_frames", "Frames of the log that a reader has not handled", ["reader"], multiprocess_mode="max"
+)
+TRIMMED = Counter("rapport_trimmed_frames", "Frames that left the log, by topic", ["topic"])
+
+
+def share(folder: Path) -> None:
+    """Let the processes started from here on share their metrics through this folder; it is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[SHARED] = str(folder)
+
+
+def spent(stage: str, messages: int, seconds: float) -> None:
+    """Book the time that a stage took for so many messages."""
+    STAGE_SECONDS.labels(stage).inc(seconds)
+    STAGE_MESSAGES.labels(stage).inc(messages)

@@ -1,0 +1,50 @@
+"""Orders to the engine, from the topic `commands`: carried out between two turns, once each, in order."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from schemas.fast import Command
+from services.errors import Rejected
+from services.runtime import frames, ledger_desk, rebuild
+from services.runtime.ledger import Ledger
+
+_log = structlog.get_logger()
+_MARK = "commands"  # in the state file's table `about`: the offset to read next
+
+
+class Orders:
+    """Reads orders from the collectors' log and carries them out. An order that is cut short is carried out again;
+    each of them may be."""
+
+    def __init__(self, log: sqlite3.Connection, state: sqlite3.Connection, ledger: Ledger, clock: Callable[[], int]):
+        self._log, self._state, self._ledger, self._clock = log, state, ledger, clock
+        self._decode = msgspec.json.Decoder(Command).decode
+        row = state.execute("SELECT value FROM about WHERE name = ?", (_MARK,)).fetchone()
+        self._next = int(row[0]) if row else 0
+
+    def obey(self, stages: Sequence[str]) -> bool:
+        """Carry out what was ordered. Returns whether the records were thrown away (the engine must load again)."""
+        rebuilt = False
+        for frame in frames.read(self._log, "commands", self._next, 100):
+            for line in frame.body.split(b"\n"):
+                rebuilt |= self._carry_out(self._decode(line), stages)
+            self._next = frame.offset + 1
+            self._state.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_MARK, str(self._next)))
+        return rebuilt
+
+    def _carry_out(self, order: Command, stages: Sequence[str]) -> bool:
+        _log.info("order", command=order.command, who=order.who)
+        if order.command == "rebuild":
+            rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"))
+            return True
+        if order.command == "resend":
+            ledger_desk.send_again(self._ledger, [order.argument], self._clock())
+        else:
+            try:
+                ledger_desk.restore(self._ledger, order.argument.encode().split(b"\n"), self._clock())
+            except Rejected as wrong:
+                _log.error("the ledger's rows were not restored", reason=wrong.reason)
+        return False

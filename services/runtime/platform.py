@@ -1,0 +1,74 @@
+"""A whole platform on one machine: the lock on its data folder, its files, its processes, and where to reach it."""
+
+import fcntl
+import os
+import secrets
+import socket
+from typing import IO
+
+from services.errors import RapportError
+from services.runtime import frames, metrics
+from services.runtime.collector import serve as serve_collector
+from services.runtime.engine_process import serve as serve_engine
+from services.runtime.family import Family
+from services.runtime.files import Files, Running, announce, find_running
+from services.runtime.settings import Settings
+from services.runtime.warehouse.process import serve as serve_warehouse
+
+
+class Platform:
+    """Start it, use `running`, stop it. Raises RapportError when the folder is taken or a process does not start."""
+
+    def __init__(self, settings: Settings):
+        self._files = Files(settings.data.resolve())
+        self._settings = settings.model_copy(update={"admin_key": settings.admin_key or secrets.token_urlsafe(24)})
+        members = {"warehouse": serve_warehouse, "engine": serve_engine, "collector": serve_collector}
+        self.family = Family(self._settings, members)
+        self._lock: IO[str] | None = None
+
+    def start(self) -> Running:
+        """Everything up and ready when this returns."""
+        self._take_folder()
+        self._check_ports()
+        for path in (self._files.log, self._files.state, self._files.ledger):
+            frames.open_file(path).close()
+        metrics.share(self._files.folder / "metrics")
+        said = self.family.start()
+        assert self._settings.admin_key is not None
+        running = Running(os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key)
+        announce(self._files, running)
+        return running
+
+    def stop(self) -> None:
+        """Stop every process cleanly and give the folder back."""
+        self.family.stop()
+        self._files.running.unlink(missing_ok=True)
+        if self._lock:
+            self._lock.close()
+
+    def _check_ports(self) -> None:
+        settings = self._settings
+        for option, host, port in (
+            ("--port", settings.host, settings.port),
+            ("--clickhouse-port", "127.0.0.1", settings.clickhouse_port),
+        ):
+            try:
+                socket.create_server((host, port)).close()
+            except OSError as error:
+                self.stop()
+                raise RapportError(
+                    f"port {port} on {host} cannot be had ({error.strerror}): give another one with {option}"
+                ) from None
+
+    def _take_folder(self) -> None:
+        self._files.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = self._files.lock.open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            running = find_running(self._files)
+            where = f" at {running.url} (process {running.pid})" if running else ""
+            raise RapportError(
+                f"another Rapport already runs on {self._files.folder}{where}:"
+                " stop it first, or give this one a folder of its own with --data"
+            ) from None
