@@ -1,0 +1,64 @@
+"""`rapport deliveries`: the ledger of follow-ups, dead letters first of all."""
+
+from typing import Annotated, Any, get_args
+
+import typer
+
+from services.commands.options import AsJson, Data, settings_of
+from services.commands.reach import files_of, reading
+from services.commands.show import instant, json_line, table
+from services.errors import RapportError
+from services.runtime.ledger import Status, rows
+from services.runtime.ledger_desk import AGAIN
+
+_ENDED_BADLY = ",".join(AGAIN)
+
+
+def deliveries(
+    status: Annotated[
+        str, typer.Option(metavar="STATUS,…", help="waiting, attempting, sent, held, failed, uncertain, dead.")
+    ] = _ENDED_BADLY,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many to list, the newest.")] = 100,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """List follow-ups: how many became what, and those that ended badly with the reason.
+
+    \b
+    rapport deliveries
+    rapport deliveries --status sent --json
+    rapport deliveries && rapport resend --all
+    """
+    statuses = chosen(status)
+    with reading(files_of(settings_of(data=data)).ledger) as ledger:
+        counts = ledger.execute(
+            "SELECT rule, kind, status, count(*) FROM sends GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ).fetchall()
+        found = [as_shown(send._asdict()) for send in rows(ledger, statuses, limit=-1)][-limit:]
+    if as_json:
+        for one in found:
+            json_line(one)
+        return
+    if not counts:
+        typer.echo("no follow-up was made yet")
+        return
+    table("follow-ups", ("rule", "kind", "status", "how many"), counts, numbers=("how many",))
+    if found:
+        columns = ("key", "rule", "status", "attempt", "recipient", "at", "reason")
+        shown = [tuple(instant(one[c]) if c == "at" else one[c] for c in columns) for one in found]
+        table(f"{status.replace(',', ', ')}", ("key", "rule", "status", "tries", "to", "when", "reason"), shown)
+
+
+def chosen(text: str) -> list[Status]:
+    """The statuses named in the text. Raises RapportError, with those there are, for any other word."""
+    every: tuple[Status, ...] = get_args(Status)
+    named = [word.strip() for word in text.split(",")]
+    unknown = [word for word in named if word not in every]
+    if unknown:
+        raise RapportError(f"there is no status {', '.join(unknown)}; there are: {', '.join(every)}")
+    return [status for status in every if status in named]
+
+
+def as_shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the stored action, which `rapport tail actions` shows."""
+    return {name: value for name, value in row.items() if name != "action"}

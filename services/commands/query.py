@@ -1,0 +1,87 @@
+"""`rapport query`: ask the warehouse in SQL."""
+
+import sys
+from collections.abc import Iterable
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.commands.options import AsJson, Data, settings_of
+from services.commands.reach import running_on
+from services.commands.show import json_line, remarks, table
+from services.errors import RapportError
+from services.runtime.clickhouse_reader import connect
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+SHOWN = 1_000  # rows of a table for people; --json and --csv print all
+
+_TABLES = """
+SELECT c.table, t.comment AS about, c.name, c.type, c.comment
+FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
+WHERE c.database = currentDatabase() AND NOT startsWith(c.table, '.')
+ORDER BY c.table, c.position
+"""
+
+
+def query(
+    sql: Annotated[
+        str | None, typer.Argument(metavar="[SQL]", help="Without it: the tables and their columns.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask ClickHouse, read-only. Without SQL, print the tables, what is in them and what each column means.
+
+    \b
+    rapport query
+    rapport query "SELECT event, count() FROM touchpoints GROUP BY event ORDER BY 2 DESC"
+    rapport query "SELECT * FROM profiles" --csv > profiles.csv
+    """
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    settings = settings_of(data=data)
+    try:
+        client = connect(settings, running_on(settings).clickhouse_port)
+        if sql is None:
+            _describe(client.query(_TABLES).named_results(), as_json)
+        elif as_json or as_csv:
+            _stream(client, sql, "JSONEachRow" if as_json else "CSVWithNames")
+        else:
+            _table(client, sql)
+    except ClickHouseError as error:
+        raise RapportError(f"ClickHouse refused it: {str(error).strip()}") from None
+
+
+def _stream(client: "Client", sql: str, form: str) -> None:
+    """Every row, as the server writes it."""
+    settings = {"output_format_json_quote_64bit_integers": 0}
+    with client.raw_stream(sql.rstrip().rstrip(";"), fmt=form, settings=settings) as stream:
+        for chunk in stream:
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()
+
+
+def _table(client: "Client", sql: str) -> None:
+    result = client.query(sql.rstrip().rstrip(";"))
+    rows, columns = result.result_rows, result.column_names
+    numbers = [name for i, name in enumerate(columns) if rows and isinstance(rows[0][i], int | float)]
+    table("", columns, rows[:SHOWN], numbers=numbers)
+    if len(rows) > SHOWN:
+        remarks().print(f"the first {SHOWN:,} of {len(rows):,} rows; --json or --csv prints all of them")
+
+
+def _describe(columns: Iterable[dict[str, Any]], as_json: bool) -> None:
+    for (name, about), group in groupby(columns, key=lambda column: (column["table"], column["about"])):
+        found = [{"name": c["name"], "type": c["type"], "comment": c["comment"]} for c in group]
+        if as_json:
+            json_line({"table": name, "comment": about, "columns": found})
+        else:
+            table(
+                f"{name}: {about}" if about else name,
+                ("column", "type", "what it is"),
+                [tuple(c.values()) for c in found],
+            )

@@ -1,0 +1,100 @@
+"""Figures from the warehouse, over ClickHouse's HTTP interface: rows up to the same cut as in the files.
+
+Everything is read as analysts read it (FINAL, or the views): a row that was inserted twice at the same position after
+a crash, and is shown once, is no difference.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from services.runtime.audit.books import Archived, FollowUps, Sum, Views
+from services.runtime.audit.matching import Theirs
+from services.runtime.audit.stores import Cut
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+TABLES = {
+    "touchpoints": "touchpoint_log",
+    "rejected": "rejected_log",
+    "audience-changes": "audience_change_log",
+    "identity-changes": "identity_change_log",
+    "deliveries": "delivery_log",
+}  # one row a message; the tables of the other topics keep the newest of each key
+
+_TOPIC = """
+SELECT count(), uniqExact(log_offset, log_index), sumIf(CRC32(payload), log_offset >= {beginning:UInt64})
+FROM %s FINAL WHERE log_incarnation = {incarnation:String} AND log_offset < {end:UInt64}
+"""
+_DUPLICATES = """
+SELECT count(), uniqExact(touchpoint_offset, touchpoint_index),
+    sum(CRC32(concat(toString(touchpoint_offset), ' ', toString(touchpoint_index))))
+FROM duplicate_log FINAL
+WHERE log_incarnation = {incarnation:String} AND log_offset >= {beginning:UInt64} AND log_offset < {end:UInt64}
+"""
+_VIEW = "SELECT count() FROM %s WHERE log_incarnation = {incarnation:String} AND log_offset < {end:UInt64}"
+_FOLLOW_UPS = """
+SELECT if(d.steps = 0, 'waiting', d.status) AS status, count(), sum(CRC32(a.key))
+FROM (
+    SELECT workspace, key FROM action_log FINAL
+    WHERE log_incarnation = {incarnation:String} AND log_offset >= {beginning:UInt64} AND log_offset < {end:UInt64}
+) AS a
+LEFT JOIN (
+    SELECT workspace, key, argMax(toString(status), (log_offset, log_index)) AS status, count() AS steps
+    FROM delivery_log WHERE log_incarnation = {ledger:String} AND log_offset < {told:UInt64} GROUP BY workspace, key
+) AS d ON d.workspace = a.workspace AND d.key = a.key
+GROUP BY status
+"""
+_PEOPLE = """
+SELECT profile_id, JSONExtractUInt(payload, 'touchpoints') AS touchpoints,
+    log_incarnation = {incarnation:String} AND log_offset >= {end:UInt64} AS later
+FROM profile_log FINAL WHERE later OR NOT (deleted OR redirect != '') ORDER BY profile_id
+"""
+_OWNERS = """
+SELECT identifier_id, owner, log_incarnation = {incarnation:String} AND log_offset >= {end:UInt64} AS later
+FROM identity_log FINAL WHERE version > 0 ORDER BY identifier_id
+"""
+
+
+class Archive:
+    """The warehouse, asked up to these cuts."""
+
+    def __init__(self, client: "Client", cuts: Mapping[str, Cut]):
+        self._client, self._cuts = client, cuts
+
+    def topic(self, name: str, beginning: int) -> Archived:
+        """A topic's rows, and the checksums of those from the offset `beginning` on."""
+        sql = _DUPLICATES if name == "duplicates" else _TOPIC % TABLES[name]
+        rows, positions, checksum = self._one(sql, name, beginning=beginning)
+        return Archived(rows, positions, Sum(rows, checksum).content)
+
+    def views(self, beginning: int) -> Views:
+        """What the views show; of follow-ups, those published from the offset `beginning` on."""
+        touchpoints, duplicates = (self._one(_VIEW % view, "touchpoints")[0] for view in ("touchpoints", "duplicates"))
+        told = self._cuts["deliveries"]
+        rows = self._ask(_FOLLOW_UPS, "actions", beginning=beginning, ledger=told.incarnation, told=told.end)
+        keys = Sum(sum(row[1] for row in rows), sum(row[2] for row in rows))
+        return Views(touchpoints, duplicates, FollowUps(keys, {row[0]: row[1] for row in rows}))
+
+    def people(self) -> Iterator[Theirs]:
+        """Everybody, and how many touchpoints; by profile id."""
+        for key, touchpoints, later in self._stream(_PEOPLE, "profiles"):
+            yield Theirs(key, str(touchpoints), touchpoints, bool(later))
+
+    def owners(self) -> Iterator[Theirs]:
+        """Every identifier that changed hands, and whose it is; by the profile id that it names by itself."""
+        for key, owner, later in self._stream(_OWNERS, "membership"):
+            yield Theirs(key, owner, 0, bool(later))
+
+    def _parameters(self, topic: str, more: dict[str, Any]) -> dict[str, Any]:
+        return self._cuts[topic]._asdict() | more
+
+    def _ask(self, sql: str, topic: str, **more: Any) -> list[Any]:
+        return list(self._client.query(sql, parameters=self._parameters(topic, more)).result_rows)
+
+    def _one(self, sql: str, topic: str, **more: Any) -> Any:
+        return self._ask(sql, topic, **more)[0]
+
+    def _stream(self, sql: str, topic: str) -> Iterator[Any]:
+        with self._client.query_rows_stream(sql, parameters=self._parameters(topic, {})) as rows:
+            yield from rows

@@ -1,0 +1,148 @@
+"""Figures from the SQLite files, each read in one transaction, so that all of one file stand at the same instant."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from services.runtime import frames
+from services.runtime.audit.books import FollowUps, Ledger, Topic
+from services.runtime.audit.matching import Ours, added
+
+CHUNK = 5_000  # messages read at a time
+_NIL = b"\xc0"  # msgpack's nil
+
+
+class Cut(NamedTuple):
+    """Where a topic ends for this audit, in which life of the file that holds it."""
+
+    incarnation: str
+    end: int
+
+
+class _Anchor(msgspec.Struct):
+    """What is counted of a record of the fold; its other records have neither."""
+
+    n: int = 0
+    waiting: list[msgspec.Raw] = []
+
+
+class _Held(msgspec.Struct, array_like=True):
+    """What is counted of an anchor that a person holds; a nil cell is one that is gone."""
+
+    version: int
+    n: int
+    cell: msgspec.Raw
+
+
+class _Person(msgspec.Struct):
+    """What is counted of a record of assemble."""
+
+    anchors: dict[str, _Held] = {}
+
+
+class _Known(msgspec.Struct):
+    """What is compared of a record of identity; its other records have no owner."""
+
+    owner: str = ""
+    version: int = 0
+
+
+class _Action(msgspec.Struct):
+    """What is counted of an action."""
+
+    key: str
+
+
+class _Duplicate(msgspec.Struct):
+    """The place of a line that is a duplicate."""
+
+    offset: int
+    index: int
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """A reader that sees the file as it is now, until it is closed."""
+    with closing(frames.open_reader(path)) as reader:
+        reader.execute("BEGIN")
+        frames.incarnation(reader)
+        yield reader
+
+
+def cut(reader: sqlite3.Connection, topic: str, end: int | None = None) -> Cut:
+    """The topic as far as it goes, or to an earlier end."""
+    return Cut(frames.incarnation(reader), frames.end(reader, topic) if end is None else end)
+
+
+def topic(reader: sqlite3.Connection, store: str, name: str, end: int) -> Topic:
+    """All messages of a topic, each by itself, up to the offset `end`."""
+    row = reader.execute("SELECT count FROM trimmed WHERE topic = ?", (name,)).fetchone()
+    kept = added(lines(reader, name, end))
+    return Topic(store, kept.lines + (row[0] if row else 0), frames.beginning(reader, name), kept.content)
+
+
+def duplicates(state: sqlite3.Connection, end: int) -> Topic:
+    """The topic `duplicates`: each line that is one counts once, however often the verdict was given (by a replay)."""
+    decode = msgspec.json.Decoder(_Duplicate).decode
+    places = {(found.offset, found.index) for found in map(decode, lines(state, "duplicates", end))}
+    kept = added(f"{offset} {index}".encode() for offset, index in places)
+    return Topic("engine", kept.lines, frames.beginning(state, "duplicates"), kept.content)
+
+
+def decided(state: sqlite3.Connection, end: int) -> list[str]:
+    """The keys of the follow-ups in the topic `actions`, each once."""
+    decode = msgspec.json.Decoder(_Action).decode
+    return list(dict.fromkeys(decode(line).key for line in lines(state, "actions", end)))
+
+
+def folded(state: sqlite3.Connection) -> int:
+    """The touchpoints in the records of the fold."""
+    decode = msgspec.msgpack.Decoder(_Anchor).decode
+    records = (decode(value) for (value,) in state.execute("SELECT value FROM records_fold"))
+    return sum(record.n + len(record.waiting) for record in records)
+
+
+def people(state: sqlite3.Connection) -> Iterator[Ours]:
+    """Everybody with a touchpoint, and how many; by profile id."""
+    decode = msgspec.msgpack.Decoder(_Person).decode
+    for key, value in state.execute("SELECT key, value FROM records_assemble ORDER BY key"):
+        touchpoints = sum(held.n for held in decode(value).anchors.values() if bytes(held.cell) != _NIL)
+        if touchpoints:
+            yield Ours(key, str(touchpoints), touchpoints)
+
+
+def owners(state: sqlite3.Connection) -> Iterator[Ours]:
+    """Every identifier that changed hands, and whose it is; by the profile id that it names by itself."""
+    decode = msgspec.msgpack.Decoder(_Known).decode
+    for key, value in state.execute("SELECT key, value FROM records_identity WHERE key LIKE 'p%' ORDER BY key"):
+        known = decode(value)
+        if known.version:
+            yield Ours(key, known.owner)
+
+
+def ledger(reader: sqlite3.Connection, keys: Iterable[str]) -> Ledger:
+    """The ledger, and in it the follow-ups with these keys."""
+    rows, different = reader.execute("SELECT count(*), count(DISTINCT key) FROM sends").fetchone()
+    statuses: Counter[str] = Counter()
+    found = []
+    for key in keys:
+        row = reader.execute("SELECT status FROM sends WHERE key = ?", (key,)).fetchone()
+        if row:
+            statuses["waiting" if row[0] == "attempting" else row[0]] += 1  # as it is told to others
+            found.append(key.encode())
+    return Ledger(rows, different, FollowUps(added(found), statuses))
+
+
+def lines(reader: sqlite3.Connection, topic: str, end: int) -> Iterator[bytes]:
+    """The messages of the topic that are still there, up to the offset `end`."""
+    at = 0
+    while at < end and (found := frames.read(reader, topic, at, CHUNK)):
+        for frame in found:
+            if frame.offset < end:
+                yield from frame.body.split(b"\n")
+        at = found[-1].offset + 1
