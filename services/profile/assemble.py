@@ -22,9 +22,9 @@ import msgspec
 from schemas.fast import AudienceChange, Cause, CellMessage, Profile, Touchpoint
 from services.conditions.subject import event_name
 from services.processor import Emit, Frame, Outcome
-from services.profile.cell import Cell, decode
+from services.profile.cell import decode
 from services.profile.definitions import Definitions
-from services.profile.person import CellSubject, Held, Person, document, joined, names, redirect
+from services.profile.person import Held, Person, View, document, joined, names, redirect
 
 Reason = Literal["touchpoint", "merged", "split"]
 Change = Literal["entered", "exited"]
@@ -69,8 +69,8 @@ class _Turn:
         self._stage, self._definitions, self._now, self._records = stage, stage.definitions, now, records
         self.changes: dict[str, msgspec.Struct | None] = {}
         self.emits: list[Emit] = []
-        self._wholes: dict[str, Cell] = {}  # the join of each changed person's cells, while nothing newer came
-        self._profiles: dict[str, Profile] = {}  # and the document of it
+        self._views: dict[str, View] = {}  # of persons as they are now, worked out once
+        self._profiles: dict[str, Profile] = {}  # and their documents
 
     def take(self, message: CellMessage) -> None:
         """Keep the newest of each anchor; older news and repetitions change nothing and cause nothing."""
@@ -110,32 +110,26 @@ class _Turn:
         if owner not in self.changes:
             self.changes[owner] = person
             person.count += 1
-        self._wholes.pop(owner, None)
+        self._views.pop(owner, None)
         self._profiles.pop(owner, None)
 
-    def _whole(self, person: Person) -> Cell:
-        whole = self._wholes.get(person.profile_id)
-        if whole is None:
-            whole = self._wholes[person.profile_id] = joined(person)
-        return whole
+    def _view(self, person: Person) -> View:
+        view = self._views.get(person.profile_id)
+        if view is None:
+            view = self._views[person.profile_id] = View(joined(person), self._definitions)
+        return view
 
     def _profile(self, person: Person) -> Profile:
         profile = self._profiles.get(person.profile_id)
         if profile is None:
-            profile = document(person, self._definitions, self._stage.generation, self._whole(person))
+            profile = document(person, self._definitions, self._stage.generation, self._view(person))
             self._profiles[person.profile_id] = profile
         return profile
-
-    def _satisfied(self, cell: Cell) -> tuple[str, ...]:
-        """The audiences of somebody with this cell; nobody without a touchpoint is in any."""
-        if not cell.touchpoints:
-            return ()
-        return self._definitions.satisfied(CellSubject(cell, self._definitions))
 
     def _judge_anew(self, person: Person) -> None:
         if person.judged != self._definitions.fingerprint:
             if person.judged:
-                person.inside = () if redirect(person) else self._satisfied(self._whole(person))
+                person.inside = () if redirect(person) else self._view(person).audiences
             person.judged = self._definitions.fingerprint
 
     def _touched(self, person: Person, message: CellMessage, touchpoint: Touchpoint) -> None:
@@ -144,7 +138,7 @@ class _Turn:
             self._cause(person, touchpoint, "")
         if not self._definitions.who or redirect(person):
             return
-        was, person.inside = person.inside, self._satisfied(self._whole(person))
+        was, person.inside = person.inside, self._view(person).audiences
         if was == person.inside:
             return
         for audience in _without(was, person.inside):
@@ -157,8 +151,8 @@ class _Turn:
     def _moved(self, person: Person, message: CellMessage, came: str) -> None:
         if not self._definitions.who or redirect(person):
             return
-        now, was = self._satisfied(self._whole(person)), person.inside
-        alone = self._satisfied(joined(person, came))
+        now, was = self._view(person).audiences, person.inside
+        alone = View(joined(person, came), self._definitions).audiences
         reason: Reason = "split" if names(person, message.anchor) else "merged"
         entered = [audience for audience in _without(now, was) if audience in alone]
         for audience in _without(was, now):
@@ -169,7 +163,7 @@ class _Turn:
 
     def _gone(self, person: Person, message: CellMessage) -> None:
         absorbed = redirect(person) is not None
-        was, person.inside = person.inside, () if absorbed else self._satisfied(self._whole(person))
+        was, person.inside = person.inside, () if absorbed else self._view(person).audiences
         reason: Reason = "merged" if absorbed else "split"
         for audience in _without(was, person.inside):
             self._tell(message, audience, "exited", reason)

@@ -50,7 +50,7 @@ decode = msgspec.json.Decoder(Cell).decode
 
 
 def join(one: Cell, other: Cell) -> Cell:
-    """The cell of both cells' touchpoints, which must not overlap."""
+    """The cell of both cells' touchpoints, which must not overlap. It may share maps with them: add nothing to it."""
     return Cell(
         touchpoints=one.touchpoints + other.touchpoints,
         first_seen=_least(one.first_seen, other.first_seen),
@@ -84,13 +84,12 @@ def _plus(one: int, other: int) -> int:
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any], both: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    """Neither of the two is changed; where one is empty, it is the other one itself."""
     if not one or not other:
-        return dict(one or other)
-    if len(one) < len(other):
-        one, other = other, one
-    found = dict(one)
-    for name, value in other.items():
-        found[name] = both(found[name], value) if name in found else value
+        return one or other
+    found = {**one, **other}
+    for name in one.keys() & other.keys():
+        found[name] = both(one[name], other[name])
     return found
 
 

@@ -1,5 +1,6 @@
 """A person: the newest cell of every anchor they own, and the profile that is the join of them."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -40,30 +41,29 @@ class Person(msgspec.Struct, tag="person"):
     judged: str = ""
 
 
-class _Told(msgspec.Struct):
-    value: msgspec.Raw
-    at: int
-    source: str
+_encode = msgspec.json.Encoder().encode
 
 
-_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+class View:
+    """A cell as conditions look at it, with what the definitions make of it; everything is worked out once.
 
+    Nobody without a touchpoint is in any audience.
+    """
 
-class CellSubject:
-    """A cell as conditions look at it: values are decoded when they are asked for."""
-
-    __slots__ = ("_cell", "_definitions")
+    __slots__ = ("_definitions", "_texts", "audiences", "cell")
 
     def __init__(self, cell: Cell, definitions: Definitions):
-        self._cell, self._definitions = cell, definitions
+        self.cell, self._definitions = cell, definitions
+        self._texts: dict[str, str | None] = {}
+        self.audiences = definitions.satisfied(self) if cell.touchpoints else ()
 
     def trait(self, name: str) -> Any:
         """A computed trait, else a told one; a dotted name looks into an object."""
         computed = self._definitions.by_name.get(name)
         if computed is not None:
-            text = _computed(self._cell, computed)
+            text = self.computed(computed)
             return None if text is None else exact.value(text)
-        told = self._cell.traits.get(name)
+        told = self.cell.traits.get(name)
         if told is not None:
             return exact.value(told[3])
         top, dot, path = name.partition(".")
@@ -71,16 +71,32 @@ class CellSubject:
 
     def count(self, event: str) -> int:
         """How often; counted for the events of the definitions only."""
-        return self._cell.events.get(event, 0)
+        return self.cell.events.get(event, 0)
 
     def consent(self, channel: str) -> str:
         """The last word."""
-        said = self._cell.consent.get(channel)
+        said = self.cell.consent.get(channel)
         return "unknown" if said is None else "denied" if said[2] else "granted"
 
     def property(self, name: str) -> Any:
         """A person has no properties."""
         return None
+
+    def computed(self, computed: Computed) -> str | None:
+        """The value as JSON text: counts and sums are numbers, exact to nine places; None when nothing was there."""
+        name = computed.name
+        if name not in self._texts:
+            self._texts[name] = _text(self.cell, computed)
+        return self._texts[name]
+
+
+def _text(cell: Cell, computed: Computed) -> str | None:
+    if computed.kind == "count":
+        return str(cell.counts.get(computed.key, 0))
+    if computed.kind == "sum":
+        return amounts.text(int(cell.sums.get(computed.key, "0")))
+    valued = (cell.firsts if computed.kind == "first" else cell.lasts).get(computed.key)
+    return None if valued is None else valued[2]
 
 
 def joined(person: Person, came: str = "") -> Cell:
@@ -114,11 +130,11 @@ def redirect(person: Person) -> str | None:
     return None
 
 
-def document(person: Person, definitions: Definitions, generation: int = 0, cell: Cell | None = None) -> Profile:
+def document(person: Person, definitions: Definitions, generation: int = 0, view: View | None = None) -> Profile:
     """The published profile. Everything but `version` is a function of the touchpoints. A person without any is
-    deleted, and says where to go if the id has been redirected. `cell` saves the join where it is known."""
-    cell = joined(person) if cell is None else cell
-    version = generation * GENERATION + person.count
+    deleted, and says where to go if the id has been redirected. `view` saves the work where there is one already."""
+    view = View(joined(person), definitions) if view is None else view
+    cell, version = view.cell, generation * GENERATION + person.count
     if not cell.touchpoints:
         return Profile(
             workspace=person.workspace, profile_id=person.profile_id, version=version, deleted=True,
@@ -130,45 +146,47 @@ def document(person: Person, definitions: Definitions, generation: int = 0, cell
         version=version,
         identifiers=identifiers(person),
         traits=_traits(cell),
-        computed=_all_computed(cell, definitions),
-        audiences=definitions.satisfied(CellSubject(cell, definitions)),
+        computed=_computed(view, definitions),
+        audiences=view.audiences,
         consent=_consent(cell),
-        events=_raw({event: n for event, n in cell.events.items() if event in definitions.events}),
+        events=_events(cell, definitions),
         touchpoints=cell.touchpoints,
         first_seen=cell.first_seen,
         last_seen=cell.last_seen,
     )
 
 
-def _raw(value: dict[str, Any]) -> Any:
-    return msgspec.Raw(_encode(value)) if value else EMPTY
+def _object(parts: list[str]) -> Any:
+    """A JSON object of `"name":value` texts; put together by hand, because the values are JSON already."""
+    return msgspec.Raw(f"{{{','.join(parts)}}}".encode()) if parts else EMPTY
+
+
+@lru_cache(maxsize=4_096)
+def _quoted(text: str) -> str:
+    return _encode(text).decode()
 
 
 def _traits(cell: Cell) -> Any:
     """A trait that was set to null is no longer there."""
-    return _raw(
-        {
-            name: _Told(msgspec.Raw(value.encode()), at, source)
-            for name, (at, _, source, value) in cell.traits.items()
+    return _object(
+        [
+            f'{_quoted(name)}:{{"value":{value},"at":{at},"source":{_quoted(source)}}}'
+            for name, (at, _, source, value) in sorted(cell.traits.items())
             if value != "null"
-        }
+        ]
     )
 
 
+def _computed(view: View, definitions: Definitions) -> Any:
+    texts = [(computed.name, view.computed(computed)) for computed in definitions.computed]
+    return _object([f'"{name}":{text}' for name, text in texts if text is not None])
+
+
 def _consent(cell: Cell) -> Any:
-    return _raw({channel: "denied" if denied else "granted" for channel, (_, _, denied) in cell.consent.items()})
+    said = sorted(cell.consent.items())
+    return _object([f'{_quoted(name)}:"{"denied" if denied else "granted"}"' for name, (_, _, denied) in said])
 
 
-def _all_computed(cell: Cell, definitions: Definitions) -> Any:
-    found = ((computed.name, _computed(cell, computed)) for computed in definitions.computed)
-    return _raw({name: msgspec.Raw(text.encode()) for name, text in found if text is not None})
-
-
-def _computed(cell: Cell, computed: Computed) -> str | None:
-    """The value as JSON text: counts and sums are numbers, exact to nine places; None when nothing was there."""
-    if computed.kind == "count":
-        return str(cell.counts.get(computed.key, 0))
-    if computed.kind == "sum":
-        return amounts.text(int(cell.sums.get(computed.key, "0")))
-    valued = (cell.firsts if computed.kind == "first" else cell.lasts).get(computed.key)
-    return None if valued is None else valued[2]
+def _events(cell: Cell, definitions: Definitions) -> Any:
+    counted = sorted(cell.events.items())
+    return _object([f"{_quoted(event)}:{n}" for event, n in counted if event in definitions.events])
