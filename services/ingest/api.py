@@ -14,11 +14,12 @@ from schemas import fast
 from services.errors import Retry
 from services.ingest import decode
 from services.ingest.bucket import Bucket
-from services.ingest.collect import Arrival, Collected, Collector, Verdict
+from services.ingest.collect import Collected, Collector, Verdict
 from services.ingest.decode import Envelope
 from services.ingest.http import PREFLIGHT, Gone, Receive, Scope, Send, answer, body, refuse
 from services.ingest.keys import WriteKeys, basic
 from services.ingest.metrics import IngestMetrics
+from services.ingest.payload import Arrival
 from services.ingest.recent import Recent
 from services.ingest.refusal import Refusal
 from services.ingest.segment import CALLS
@@ -99,7 +100,6 @@ class TrackingApp:
         done = self._collector.collect(envelope.batch, "" if name in _MANY else name, arrival)
         with self._metrics.seconds.time():
             await self._keep(done)
-        self._metrics.bytes.inc(len(text))
         return self._report(done, source)
 
     def _source(self, key: object) -> Source:

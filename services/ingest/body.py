@@ -34,6 +34,6 @@ def text(data: bytes) -> bytes:
         data.decode()
     except UnicodeDecodeError as error:
         raise Refusal(400, "invalid_utf8", f"the body is not UTF-8: byte {error.start}") from None
-    if b"\\ud" in data or b"\\uD" in data:
+    if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         return _ESCAPES.sub(lambda match: rb"\ufffd" if match[1] else match[0], data)
     return data

@@ -12,15 +12,16 @@ from schemas import fast
 from services.errors import Rejected
 from services.identifiers import IdentityRules
 from services.ingest import extract
+from services.ingest.decode import Item
 from services.ingest.explain import meant
-from services.ingest.payload import Shared, read, share
+from services.ingest.payload import Arrival, Shared, read, share
 from services.ingest.recent import Recent
-from services.ingest.sources import Limits, Source
+from services.ingest.sources import Limits
 from services.ingest.stamps import Stamps, millis, stamp
 from services.ingest.touchpoint import line, touchpoint
 
 
-class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
+class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """What became of one item, as the client is told: accepted, duplicate, or rejected and why."""
 
     message_id: str
@@ -31,16 +32,6 @@ class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     got: str = ""
     reason: str = ""
     hint: str = ""
-
-
-class Arrival(NamedTuple):
-    """How the calls came: from whom, when (epoch ms), and what their batch says for all of them."""
-
-    source: Source
-    received_at: int
-    context: Any = fast.EMPTY
-    sent_at: Any = None
-    imported: bool = False
 
 
 class Collected(NamedTuple):
@@ -81,19 +72,11 @@ class Collector:
         call = payload.call
         found = extract.identifiers(payload, source, rules, self.limits.identifiers)
         message_id = self._new_id() if call.message_id is None or call.message_id == "" else str(call.message_id)
-        made = touchpoint(
-            payload,
-            source,
-            _times(payload.call, shared, arrival),
-            arrival.received_at,
-            message_id=message_id,
-            identifiers=found,
-            previous=extract.previous(call, rules) if payload.kind == "alias" else "",
-            rules=rules.fingerprint,
-            imported=arrival.imported,
-        )
+        previous = extract.previous(call, rules) if payload.kind == "alias" else ""
+        times = _times(call, shared, arrival)
+        made = touchpoint(payload, arrival, rules.fingerprint, message_id, found, previous, times)
         done.touchpoints.append(line(made))
-        done.verdicts.append(Verdict(message_id=message_id, status="accepted"))
+        done.verdicts.append(Verdict(message_id, "accepted"))
         done.keys.append(Recent.key(source.workspace, message_id, found[0]))
 
     def _reject(self, raw: msgspec.Raw, why: Rejected, arrival: Arrival, done: Collected) -> None:
@@ -119,16 +102,15 @@ class Collector:
         done.verdicts.append(Verdict(message_id=message_id, status="rejected", reason=reason, **told))
 
 
-def _times(call: Any, shared: Shared, arrival: Arrival) -> Stamps:
-    said = millis(call.original_timestamp, "originalTimestamp")
-    original = millis(call.timestamp, "timestamp")
-    sent_at = millis(call.sent_at, "sentAt")
-    return stamp(
-        said if original is None else original,
-        shared.sent_at if sent_at is None else sent_at,
-        arrival.received_at,
-        arrival.source.backdate,
-    )
+def _times(call: Item, shared: Shared, arrival: Arrival) -> Stamps:
+    original, sent_at = call.timestamp, shared.sent_at
+    found = None if original is None else millis(original, "timestamp")
+    if call.original_timestamp is not None:
+        other = millis(call.original_timestamp, "originalTimestamp")
+        found = other if found is None else found
+    if call.sent_at is not None:
+        sent_at = millis(call.sent_at, "sentAt") or sent_at
+    return stamp(found, sent_at, arrival.received_at, arrival.source.backdate)
 
 
 def _look_again(raw: msgspec.Raw, why: Rejected) -> tuple[str, str]:

@@ -4,6 +4,7 @@ It accepts exactly what the models of `segment.py` accept and knows nothing abou
 error asks `explain.py` why.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +17,7 @@ _MessageId = Annotated[str, msgspec.Meta(max_length=MESSAGE_ID_LENGTH)] | int | 
 _Time = str | int | None
 
 
-class Item(msgspec.Struct, rename="camel", frozen=True):
+class Item(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """One call. What only some calls have is looked at by `well_formed`; a missing object is `{}`."""
 
     type: Any = None
@@ -67,8 +68,11 @@ def _name(value: object) -> bool:
     return value is None or (type(value) is str and len(value) <= NAME_LENGTH)
 
 
-def well_formed(call: Item, kind: str) -> bool:
-    """Whether this call has what its type needs."""
+def well_formed(call: Item, kind: object, objects: Iterable[object]) -> bool:
+    """Whether this call has what its type needs, and its objects are objects or null."""
+    for value in objects:
+        if type(value) is not dict and value is not None:
+            return False
     if kind == "track":
         return bool(call.event) and _name(call.event)
     if kind == "page" or kind == "screen":

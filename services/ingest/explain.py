@@ -15,7 +15,14 @@ TYPES = ", ".join(CALLS)
 _NAMES = {
     info.alias or name: info.description or "" for model in CALLS.values() for name, info in model.model_fields.items()
 }
-_PLAIN = {name.lower(): name for name in _NAMES} | {"eventname": "event", "uid": "userId", "anonid": "anonymousId"}
+_PLAIN = {name.lower(): name for name in _NAMES} | {
+    "eventname": "event",
+    "uid": "userId",
+    "user": "userId",
+    "anonid": "anonymousId",
+    "props": "properties",
+    "type": "type",
+}
 _JSON_NAMES = {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}
 
 
@@ -58,7 +65,7 @@ def shown(value: object) -> str:
 def meant(found: dict[str, Any], field: str) -> str:
     """A hint when some unknown key of this call looks like `field`; else empty."""
     for key in found:
-        if key not in _NAMES and likely(key) == field:
+        if key not in _NAMES and key != field and likely(key) == field:
             return f"`{key[:80]}` is not known: did you mean `{field}`?"
     properties = found.get("properties")
     if isinstance(properties, dict):
@@ -69,10 +76,21 @@ def meant(found: dict[str, Any], field: str) -> str:
 
 
 def likely(key: str) -> str:
-    """The documented field that this key is a near miss of; empty when there is none."""
-    plain = re.sub(r"[^a-z]", "", key[:80].lower())
-    close = get_close_matches(plain, _PLAIN, n=1, cutoff=0.85)
-    return _PLAIN[close[0]] if close else ""
+    """The documented field that this key misses by case, signs, or one letter; empty when there is none."""
+    plain = re.sub(r"[^a-z]", "", key[:_LONGEST].lower())
+    return next((_NEAR[variant] for variant in _shortened(plain) if variant in _NEAR), "")
+
+
+def _shortened(word: str) -> list[str]:
+    """The word, and the word without each of its letters: two words that share one of these are a letter apart.
+
+    A generic measure of likeness would take ten times as long, and a batch can hold many thousand unknown keys.
+    """
+    return [word, *(word[:at] + word[at + 1 :] for at in range(len(word)))]
+
+
+_LONGEST = 24
+_NEAR = {variant: field for word, field in reversed(_PLAIN.items()) for variant in reversed(_shortened(word))}
 
 
 def _unknown_type(found: dict[str, Any]) -> Rejected:

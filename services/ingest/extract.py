@@ -4,7 +4,7 @@ They come from userId, anonymousId, `traits` and `context.traits` (email, phone)
 the paths that the source maps; never from other properties. A group's traits are the group's and name no person.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from services.errors import Rejected
 from services.identifiers import IdentityRules
@@ -14,24 +14,18 @@ from services.ingest.payload import Payload
 from services.ingest.sources import Source
 
 WHERE = "userId, anonymousId, traits.email, traits.phone, context.traits or context.externalIds"
+Candidate = tuple[str, str, Any]  # where a value stood, the type of identifier that it may be, and the value
 _NAMED = 5  # candidates that a reason names
-
-
-class Candidate(NamedTuple):
-    """A value that may be an identifier of type `kind`, and where it stood."""
-
-    path: str
-    kind: str
-    value: Any
 
 
 def candidates(payload: Payload, source: Source) -> list[Candidate]:
     """Every value that stands where an identifier is looked for."""
-    call, found = payload.call, []
+    call = payload.call
+    found: list[Candidate] = []
     if call.user_id is not None:
-        found.append(Candidate("userId", "user_id", call.user_id))
+        found.append(("userId", "user_id", call.user_id))
     if call.anonymous_id is not None:
-        found.append(Candidate("anonymousId", "anonymous_id", call.anonymous_id))
+        found.append(("anonymousId", "anonymous_id", call.anonymous_id))
     if payload.traits and payload.kind != "group":
         _contacts("traits", payload.traits, found)
     if payload.context:
@@ -74,7 +68,7 @@ def _contacts(path: str, traits: dict[str, Any], found: list[Candidate]) -> None
     for kind in ("email", "phone"):
         value = traits.get(kind)
         if value is not None:
-            found.append(Candidate(f"{path}.{kind}", kind, value))
+            found.append((f"{path}.{kind}", kind, value))
 
 
 def _external(listed: list[Any], found: list[Candidate]) -> None:
@@ -83,7 +77,7 @@ def _external(listed: list[Any], found: list[Candidate]) -> None:
         if type(entry) is dict and entry.get("collection") in (None, "users"):
             kind, value = entry.get("type"), entry.get("id")
             if type(kind) is str and value is not None:
-                found.append(Candidate(f"context.externalIds[{index}].id", kind.replace(".", "_"), value))
+                found.append((f"context.externalIds[{index}].id", kind.replace(".", "_"), value))
 
 
 def _mapped(payload: Payload, source: Source, found: list[Candidate]) -> None:
@@ -92,7 +86,7 @@ def _mapped(payload: Payload, source: Source, found: list[Candidate]) -> None:
         for part in parts[1:]:
             value = value.get(part) if type(value) is dict else None
         if value is not None:
-            found.append(Candidate(path, kind, value))
+            found.append((path, kind, value))
 
 
 def _none(looked: list[Candidate], rules: IdentityRules, region: str) -> Rejected:
@@ -102,5 +96,5 @@ def _none(looked: list[Candidate], rules: IdentityRules, region: str) -> Rejecte
         return Rejected("no_identifier", reason, "userId", f"at least one of {WHERE}", "none")
     parts = [f"{path}: {rules.why_not(kind, value, region)}" for path, kind, value in looked[:_NAMED]]
     reason = f"the call has no usable identifier ({'; '.join(parts)})"
-    got = shown(looked[0].value)
-    return Rejected("no_identifier", reason, looked[0].path, f"at least one usable value in {WHERE}", got)
+    got = shown(looked[0][2])
+    return Rejected("no_identifier", reason, looked[0][0], f"at least one usable value in {WHERE}", got)

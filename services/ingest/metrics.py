@@ -22,7 +22,6 @@ class IngestMetrics:
         self.seconds = Histogram(
             "rapport_ingest_seconds", "From the whole body to durable", buckets=_SECONDS, registry=registry
         )
-        self.bytes = Counter("rapport_ingest_bytes_total", "Bytes of JSON accepted for judging", registry=registry)
         self._items, self._requests = items, requests
         self._known: dict[tuple[str, str], Counter] = {}
         self._statuses: dict[int, Counter] = {}

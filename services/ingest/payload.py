@@ -1,7 +1,7 @@
 """One call, read and found well-formed: its objects decoded, its size, depth and text within bounds.
 
-Objects are decoded whole, although little of them is looked at: so nothing is accepted that somebody downstream
-could not read (the number 1e999, say). They are passed on as they came, byte for byte.
+Calls are decoded whole, although little of them is looked at: so nothing is accepted that somebody downstream
+could not read (the number 1e999, say). Objects are passed on as they came, byte for byte.
 """
 
 from typing import Any, NamedTuple
@@ -13,11 +13,21 @@ from services.errors import Rejected
 from services.ingest import decode
 from services.ingest.decode import Item
 from services.ingest.explain import explain, shown, unreadable
-from services.ingest.sources import Limits
+from services.ingest.sources import Limits, Source
 from services.ingest.stamps import TIME, millis
 
 _NOTHING: dict[str, Any] = {}
 _NUL = b"\\u0000"  # as JSON writes it
+
+
+class Arrival(NamedTuple):
+    """How the calls came: from whom, when (epoch ms), and what their batch says for all of them."""
+
+    source: Source
+    received_at: int
+    context: Any = fast.EMPTY
+    sent_at: Any = None
+    imported: bool = False
 
 
 class Shared(NamedTuple):
@@ -29,7 +39,10 @@ class Shared(NamedTuple):
     sent_at: int | None = None
 
 
-class Payload(NamedTuple):
+ALONE = Shared()  # a single call, or a batch that adds nothing
+
+
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """A call with its objects decoded; `call` has what stands beside them, `raw_…` what is passed on."""
 
     call: Item
@@ -50,23 +63,27 @@ def read(raw: msgspec.Raw, kind: str, shared: Shared, limits: Limits) -> Payload
         raise Rejected("too_large", reason, expected=f"at most {limits.event_bytes} bytes", got=f"{size} bytes")
     _bounded(text, limits.depth)
     try:
-        call = decode.item(text)
-        kind = kind or call.type
-        context, raw_context = _context(call.context, shared)
-        traits = _object(call.traits)
-        raw_traits = call.traits if traits else fast.EMPTY
-        payload = Payload(call, kind, _object(call.properties), traits, context, raw_traits, raw_context)
+        call, whole = decode.item(text), fast.loads(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise explain(kind, raw) from None
-    if not decode.well_formed(call, kind):
+    kind = kind or call.type
+    objects = whole.get("properties"), whole.get("traits"), whole.get("context")
+    if not decode.well_formed(call, kind, objects):
         raise explain(kind, raw)
     if _NUL in text:
         _no_nul(call)
-    return payload
+    properties, traits, context = objects
+    raw_context: Any = call.context if context else fast.EMPTY
+    if shared.size:
+        context, raw_context = _overlaid(context, call.context, shared)
+    raw_traits = call.traits if traits else fast.EMPTY
+    return Payload(call, kind, properties or _NOTHING, traits or _NOTHING, context or _NOTHING, raw_traits, raw_context)
 
 
 def share(context: msgspec.Raw, sent_at: Any, depth: int) -> Shared:
     """What a batch's context and sentAt give to its items. Raises Rejected, for all of them, when they are wrong."""
+    if sent_at is None and context is fast.EMPTY:
+        return ALONE
     if not isinstance(sent_at, str | int | None) or isinstance(sent_at, bool):
         reason = f"the batch's sentAt is {shown(sent_at)}; expected {TIME}"
         raise Rejected("invalid_field", reason, "sentAt", TIME, shown(sent_at))
@@ -84,23 +101,8 @@ def share(context: msgspec.Raw, sent_at: Any, depth: int) -> Shared:
     return Shared(found, decode.keys(context), len(bytes(context)), at)
 
 
-def _object(raw: msgspec.Raw) -> dict[str, Any]:
-    """The object, decoded; null is an empty one. Raises ValidationError for anything else."""
-    if raw is fast.EMPTY:
-        return _NOTHING
-    found: Any = fast.loads(raw)
-    if type(found) is dict:
-        return found
-    if found is None:
-        return _NOTHING
-    raise msgspec.ValidationError("expected an object")
-
-
-def _context(raw: msgspec.Raw, shared: Shared) -> tuple[dict[str, Any], Any]:
+def _overlaid(own: dict[str, Any] | None, raw: msgspec.Raw, shared: Shared) -> tuple[dict[str, Any], Any]:
     """The call's context laid over its batch's, key by key: decoded, and as it is passed on."""
-    own = _object(raw)
-    if not shared.size:
-        return own, raw if own else fast.EMPTY
     if not own:
         return shared.context, fast.raw(shared.raws)
     return shared.context | own, fast.raw(shared.raws | decode.keys(raw))

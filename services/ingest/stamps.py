@@ -30,9 +30,11 @@ def stamp(original: int | None, sent_at: int | None, received_at: int, backdate:
     if original is None:
         return Stamps(received_at, received_at, None, sent_at)
     timestamp = original if sent_at is None else max(received_at - (sent_at - original), 0)
-    timestamp = min(timestamp, received_at)
-    evidence_at = timestamp if backdate is None else max(timestamp, received_at - backdate, 0)
-    return Stamps(timestamp, evidence_at, original, sent_at)
+    if timestamp > received_at:
+        timestamp = received_at
+    if backdate is None or timestamp >= received_at - backdate:
+        return Stamps(timestamp, timestamp, original, sent_at)
+    return Stamps(timestamp, received_at - backdate, original, sent_at)
 
 
 def millis(value: str | int | None, field: str) -> int | None:

@@ -5,31 +5,73 @@ from typing import Any
 import msgspec
 
 from schemas import fast
-from services.ingest.payload import Payload
-from services.ingest.sources import Source
+from services.ingest.decode import Item
+from services.ingest.payload import Arrival, Payload
 from services.ingest.stamps import Stamps
 
 
-def touchpoint(payload: Payload, source: Source, times: Stamps, received_at: int, **judged: Any) -> fast.Touchpoint:
-    """The touchpoint of a call; `judged` has its message_id, identifiers, rules, previous and imported."""
-    call, kind = payload.call, payload.kind
-    return fast.Touchpoint(
-        workspace=source.workspace,
-        source=source.name,
-        channel=source.channel,
-        type=kind,  # type: ignore[arg-type]  # one of segment.CALLS, or it had been refused
-        event=_event(payload),
-        anchor=judged["identifiers"][0],
-        timestamp=times.timestamp,
-        original_timestamp=times.original,
-        sent_at=times.sent_at,
-        received_at=received_at,
-        evidence_at=times.evidence_at,
-        group_id=str(call.group_id) if kind == "group" else "",
-        properties=_properties(payload),
-        traits=payload.raw_traits,
-        context=payload.raw_context,
-        **judged,
+class _Touchpoint(msgspec.Struct, gc=False):
+    """The fields of `schemas.wire.Touchpoint` (a test compares them), in the order in which they are filled below.
+
+    By position, because naming two dozen arguments takes ten times as long as everything else about a struct.
+    """
+
+    workspace: str
+    source: str
+    channel: str
+    rules: str
+    imported: bool
+    received_at: int
+    type: str
+    event: str
+    message_id: str
+    anchor: str
+    identifiers: tuple[str, ...]
+    previous: str
+    group_id: str
+    timestamp: int
+    evidence_at: int
+    original_timestamp: int | None
+    sent_at: int | None
+    properties: Any
+    traits: Any
+    context: Any
+    restored: bool = False
+    v: int = 1
+
+
+def touchpoint(
+    payload: Payload,
+    arrival: Arrival,
+    rules: str,
+    message_id: str,
+    found: tuple[str, ...],
+    previous: str,
+    times: Stamps,
+) -> Any:
+    """The touchpoint of a call, to be written. `rules` is the fingerprint that `found`, its identifiers, come from."""
+    call, kind, source = payload.call, payload.kind, arrival.source
+    return _Touchpoint(
+        source.workspace,
+        source.name,
+        source.channel,
+        rules,
+        arrival.imported,
+        arrival.received_at,
+        kind,
+        _event(call, kind),
+        message_id,
+        found[0],
+        found,
+        previous,
+        str(call.group_id) if kind == "group" else "",
+        times.timestamp,
+        times.evidence_at,
+        times.original,
+        times.sent_at,
+        _properties(payload),
+        payload.raw_traits,
+        payload.raw_context,
     )
 
 
@@ -42,11 +84,10 @@ def line(message: Any) -> bytes:
     return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
 
 
-def _event(payload: Payload) -> str:
+def _event(call: Item, kind: str) -> str:
     """The name of what was done: a track's event, the name of a page or screen, else empty."""
-    if payload.kind == "track":
-        return str(payload.call.event)
-    return payload.call.name or "" if payload.kind in ("page", "screen") else ""
+    name = call.event if kind == "track" else call.name if kind == "page" or kind == "screen" else ""
+    return name or ""
 
 
 def _properties(payload: Payload) -> Any:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import httpx
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from services.errors import Retry
@@ -49,14 +50,14 @@ class MemoryJournal:
 class Platform:
     """The application with its journal and its clock, which stands still unless it is moved."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, routers: Sequence[APIRouter] = ()) -> None:
         self.journal, self.now, self.registry = MemoryJournal(), NOW, CollectorRegistry()
         self.reasons: list[str] = []
         made = count(1)
         collector = Collector(DEFAULT_RULES, limits, lambda: f"made-{next(made)}")
         metrics = IngestMetrics(self.registry)
         tracking = TrackingApp(collector, WriteKeys(SOURCES), self.journal, lambda: self.now, Recent(), metrics)
-        self.app: Any = application(tracking, [], lambda: self.reasons, self.registry)
+        self.app: Any = application(tracking, routers, lambda: self.reasons, self.registry)
 
     @property
     def touchpoints(self) -> list[dict[str, Any]]:

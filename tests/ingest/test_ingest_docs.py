@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from fastapi import APIRouter, HTTPException
 
 from services.ingest.segment import CALLS
+from services.ingest.sources import Limits
 from tests.ingest.ingest_platform import Platform
 
 
@@ -62,3 +64,19 @@ def test_metrics_count_items_by_verdict_and_requests_by_status(platform: Platfor
     platform.post("/v1/batch", {"batch": [call, call, {}]})
     platform.post("/v1/batch", {"batch": []}, "key-wrong")
     assert line in platform.request("GET", "/metrics").text
+
+
+def test_errors_outside_the_tracking_api_carry_a_code_and_a_message_too() -> None:
+    router = APIRouter()
+
+    @router.get("/v1/profiles")
+    async def profiles(limit: int) -> int:
+        raise HTTPException(404, {"code": "no_such_profile", "message": f"not among {limit}"})
+
+    platform = Platform(Limits(), [router])
+    answers = [platform.request("GET", path) for path in ("/v1/tracks", "/v1/profiles?limit=x", "/v1/profiles?limit=1")]
+    assert [answer.status_code for answer in answers] == [404, 422, 404]
+    assert [answer.json()["code"] for answer in answers] == ["not_found", "invalid_request", "no_such_profile"]
+    assert "/docs" in answers[0].json()["message"]
+    assert "limit" in answers[1].json()["message"]
+    assert platform.request("GET", "/openapi.json").json()["paths"]["/v1/profiles"]

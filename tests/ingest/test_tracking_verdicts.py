@@ -45,6 +45,11 @@ def test_every_type_of_call_becomes_a_touchpoint_that_the_wires_model_accepts(
         assert wire.Touchpoint.model_validate_json(line).type == call["type"]
 
 
+def test_a_line_of_the_log_has_exactly_the_fields_of_the_wire(platform: Platform) -> None:
+    platform.post("/v1/track", ORDER)
+    assert set(platform.touchpoints[0]) == set(wire.Touchpoint.model_fields)
+
+
 def test_a_batch_may_mix_all_types(platform: Platform) -> None:
     answer = platform.post("/v1/batch", {"batch": ONE_OF_EACH}).json()
     assert answer["accepted"] == len(CALLS)
