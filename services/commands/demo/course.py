@@ -39,22 +39,22 @@ class Course:
 
     def run(self) -> bool:
         """Do everything and print the summary. Returns whether every figure is what it must be."""
+        books = self._figures.books()
         key = self._settings.read_key.get_secret_value() if self._settings.read_key else ""
         with http(self._running, key) as client:
             loaded, speed = self._history()
             before, after = self._story(client)
             sent = self._followups()
+            with bars() as told:
+                report = audit(self._settings, told)
             did = timeline(client, after.profile_id)
-        expected = totals(self._purchases)
-        archive, profiles = self._figures.archive(), self._figures.profiles()
-        summary.totals(expected, archive, profiles)
+        expected, archive, profiles = totals(self._purchases), self._figures.archive(), self._figures.profiles()
         summary.story(before, after, did)
         summary.audiences(self._figures.audiences())
         summary.followups(sent)
-        summary.events(loaded, self._figures.books())
+        summary.totals(expected, archive, profiles)
+        summary.events(books, self._figures.books())
         summary.speed(speed)
-        with bars() as told:
-            report = audit(self._settings, told)
         show(report)
         return not summary.wrong(
             [
@@ -71,19 +71,21 @@ class Course:
         """CDNOW through the import; returns when all of it can be seen."""
         source = chosen(self._settings.config, HISTORY)
         limits, count = load_config(self._settings.config).limits, len(self._purchases)
-        with progress("purchases") as bars, http(self._running) as client:
-            accepted = bars.add_task("accepted, on disk", total=count)
-            visible = bars.add_task("visible in profiles and ClickHouse", total=count)
-            loaded = load(client, source.write_key, limits, self._purchases, lambda n: bars.advance(accepted, n))
+        known = self._figures.arrived()
+        with progress("purchases") as shown, http(self._running) as client:
+            accepted = shown.add_task("accepted, on disk", total=count)
+            visible = shown.add_task("visible in profiles and ClickHouse", total=count)
 
             def look() -> int:
-                seen = min(self._figures.arrived(), self._figures.folded())
-                bars.update(visible, completed=seen)
+                seen = self._figures.arrived()
+                seen = seen if seen < count else self._figures.folded()
+                shown.update(visible, completed=seen)
                 return seen
 
-            self._watch.until("every purchase in profiles and ClickHouse", look, lambda seen: seen >= count)
-        done = time.monotonic()
-        return loaded, Speed(loaded.tally.accepted, loaded.ended - loaded.began, done - loaded.began)
+            loaded = load(client, source.write_key, limits, self._purchases, lambda n: shown.advance(accepted, n))
+            self._watch.until("every purchase in profiles and ClickHouse", look, lambda seen: seen >= count, every=0.25)
+        seconds = time.monotonic() - loaded.began
+        return loaded, Speed(count, known == 0, loaded.ended - loaded.began, seconds)
 
     def _story(self, client: httpx.Client) -> tuple[Person | None, Person]:
         """The story, unless it was told so long ago that its ids may be forgotten. Returns Mei before and after."""

@@ -9,21 +9,22 @@ from services.runtime.clickhouse_reader import connect
 from services.runtime.files import Running
 from services.runtime.settings import Settings
 
-_ARRIVED = "SELECT count() FROM touchpoints WHERE source = {source:String} AND startsWith(message_id, 'cdnow-')"
+_OF_CDNOW = "source = {source:String} AND event = {event:String} AND startsWith(message_id, 'cdnow-')"
 
-_ARCHIVE = """
-SELECT uniqExact(anchor), count(), sum(JSONExtractUInt(payload, 'properties', 'quantity')),
-       sum(toDecimal64(JSONExtractRaw(payload, 'properties', 'total'), 2))
-FROM touchpoints WHERE source = {source:String} AND event = {event:String} AND startsWith(message_id, 'cdnow-')
-"""
+_ARRIVED = f"SELECT count() FROM touchpoints WHERE {_OF_CDNOW}"  # noqa: S608
+
+_ARCHIVE = f"""
+SELECT uniqExact(profile_id), count(), sum(toUInt64(properties.quantity)), sum(revenue)
+FROM touchpoints WHERE {_OF_CDNOW}
+"""  # noqa: S608
 
 _PROFILES = """
-SELECT count(), sum(JSONExtractUInt(computed, 'orders')), sum(JSONExtractUInt(computed, 'units')),
-       sum(toDecimal64(JSONExtractRaw(computed, 'lifetime_value'), 2))
+SELECT count(), sum(toUInt64(computed.orders)), sum(toUInt64(computed.units)),
+       sum(toDecimal128(JSONExtractRaw(payload, 'computed', 'lifetime_value'), 9))
 FROM profiles WHERE arrayExists(identifier -> startsWith(identifier, 'user_id:cdnow-'), identifiers)
 """
 
-_AUDIENCES = "SELECT arrayJoin(audiences) AS audience, count() FROM profiles GROUP BY audience ORDER BY audience"
+_AUDIENCES = "SELECT audience, count() FROM audiences GROUP BY audience ORDER BY audience"
 
 _BOOKS = {
     "accepted": "SELECT count() FROM touchpoints",
@@ -70,4 +71,4 @@ class Figures:
 
 def _totals(row: Sequence[Any]) -> Totals:
     customers, orders, units, revenue = row
-    return Totals(int(customers), int(orders), int(units), Decimal(revenue))
+    return Totals(int(customers), int(orders), int(units), Decimal(revenue or 0))

@@ -9,7 +9,6 @@ from rich.text import Text
 from services.commands.demo.cdnow import Totals
 from services.commands.demo.checks import Check, shown
 from services.commands.demo.followups import FollowUp
-from services.commands.demo.load import Loaded
 from services.commands.demo.person import Person
 from services.commands.demo.story import EMAIL
 from services.commands.show import instant, remarks, table
@@ -19,9 +18,10 @@ RIGHT, WRONG = Text("agrees", style="green"), Text("DIFFERS", style="bold red")
 
 
 class Speed(NamedTuple):
-    """CDNOW's way: events that were new, and the seconds until all were accepted, and until all were visible."""
+    """CDNOW's way: how many events, whether all were new, and the seconds until all were accepted, and visible."""
 
     events: int
+    new: bool
     accepted: float
     visible: float
 
@@ -31,12 +31,11 @@ def verdict(right: bool) -> Text:
     return RIGHT if right else WRONG
 
 
-def events(loaded: Loaded, books: Mapping[str, int]) -> None:
-    """How many events came, and what became of them: in this run, and in the platform altogether."""
-    tally = loaded.tally
-    now = f"{tally.accepted:,} accepted, {tally.duplicates:,} known already, {tally.rejected:,} rejected"
-    altogether = ", ".join(f"{count:,} {name}" for name, count in books.items())
-    table("Events", ("", "what became of them"), [("CDNOW, sent now", now), ("the platform, altogether", altogether)])
+def events(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """What became of every event: in this run, and altogether."""
+    columns = ("events", "in this run", "altogether")
+    rows = [(name, count - before[name], count) for name, count in after.items()]
+    table("Events, with the story's, each of which was sent twice", columns, rows, numbers=columns[1:])
 
 
 def totals(expected: Totals, archive: Totals, profiles: Totals) -> None:
@@ -88,11 +87,11 @@ def followups(found: Iterable[FollowUp]) -> None:
 
 
 def speed(found: Speed) -> None:
-    """How quick it was; nothing when all was known already."""
+    """How quick it was; nothing when some of it was known already."""
     moments = {"accepted, on disk": found.accepted, "visible in every profile and in ClickHouse": found.visible}
     rows = [(name, f"{after:.1f} s", f"{found.events / after:,.0f}") for name, after in moments.items()]
-    if found.events:
-        columns = (f"{found.events:,} new events", "after", "events/s")
+    if found.new:
+        columns = (f"{found.events:,} events", "after", "events/s")
         table("Speed, from the first event sent", columns, rows, numbers=columns[1:])
 
 
