@@ -5,9 +5,8 @@ from typing import Any
 
 UNITS = 10**9  # in one
 MOST = 10**18  # amounts at or beyond it, either way, are not counted
-_MOST = Decimal(MOST)
-_UNIT = Decimal(1).scaleb(-9)
-_EXACT = Context(prec=40, rounding=ROUND_DOWN)  # 18 digits before the point and 9 after it fit without rounding
+_UNITS = Decimal(UNITS)
+_EXACT = Context(prec=60, rounding=ROUND_DOWN)  # more digits than any sum has; what is cut off is below a unit
 
 
 def units(value: Any) -> int | None:
@@ -17,9 +16,14 @@ def units(value: Any) -> int | None:
     """
     if type(value) is int:
         return value * UNITS if -MOST < value < MOST else None
-    if type(value) is not Decimal or not -_MOST < value < _MOST:
+    if type(value) is not Decimal or (value.adjusted() >= 18 and value):
         return None
-    return int(_EXACT.scaleb(_EXACT.quantize(value, _UNIT), 9))
+    return int(_EXACT.multiply(value, _UNITS))
+
+
+def number(units: int) -> Decimal:
+    """The amount as an exact number."""
+    return _EXACT.scaleb(Decimal(units), -9)
 
 
 def text(units: int) -> str:

@@ -45,24 +45,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 class View:
-    """A cell as conditions look at it, with what the definitions make of it; everything is worked out once.
+    """A cell as conditions look at it, with the audiences that it makes one belong to.
 
     Nobody without a touchpoint is in any audience.
     """
 
-    __slots__ = ("_definitions", "_texts", "audiences", "cell")
+    __slots__ = ("_definitions", "audiences", "cell")
 
     def __init__(self, cell: Cell, definitions: Definitions):
         self.cell, self._definitions = cell, definitions
-        self._texts: dict[str, str | None] = {}
         self.audiences = definitions.satisfied(self) if cell.touchpoints else ()
 
     def trait(self, name: str) -> Any:
         """A computed trait, else a told one; a dotted name looks into an object."""
         computed = self._definitions.by_name.get(name)
         if computed is not None:
-            text = self.computed(computed)
-            return None if text is None else exact.value(text)
+            return _value(self.cell, computed)
         told = self.cell.traits.get(name)
         if told is not None:
             return exact.value(told[3])
@@ -82,15 +80,19 @@ class View:
         """A person has no properties."""
         return None
 
-    def computed(self, computed: Computed) -> str | None:
-        """The value as JSON text: counts and sums are numbers, exact to nine places; None when nothing was there."""
-        name = computed.name
-        if name not in self._texts:
-            self._texts[name] = _text(self.cell, computed)
-        return self._texts[name]
+
+def _value(cell: Cell, computed: Computed) -> Any:
+    """A computed trait as an exact JSON value; None when nothing was there. Counts and sums begin at 0."""
+    if computed.kind == "count":
+        return cell.counts.get(computed.key, 0)
+    if computed.kind == "sum":
+        return amounts.number(int(cell.sums.get(computed.key, "0")))
+    valued = (cell.firsts if computed.kind == "first" else cell.lasts).get(computed.key)
+    return None if valued is None else exact.value(valued[2])
 
 
 def _text(cell: Cell, computed: Computed) -> str | None:
+    """The same as JSON text."""
     if computed.kind == "count":
         return str(cell.counts.get(computed.key, 0))
     if computed.kind == "sum":
@@ -110,10 +112,9 @@ def joined(person: Person, came: str = "") -> Cell:
 
 def identifiers(person: Person) -> tuple[str, ...]:
     """Everything that names the person, sorted. Identifiers that were refused own themselves and are not here."""
-    found = {text for text, held in person.anchors.items() if held.cell is not None}
-    for held in person.anchors.values():
-        if held.cell is not None and held.named:
-            found.add(held.named)
+    live = [(identifier, held) for identifier, held in person.anchors.items() if held.cell is not None]
+    found = {identifier for identifier, _ in live}
+    found.update(held.named for _, held in live if held.named)
     return tuple(sorted(found))
 
 
@@ -146,7 +147,7 @@ def document(person: Person, definitions: Definitions, generation: int = 0, view
         version=version,
         identifiers=identifiers(person),
         traits=_traits(cell),
-        computed=_computed(view, definitions),
+        computed=_computed(cell, definitions),
         audiences=view.audiences,
         consent=_consent(cell),
         events=_events(cell, definitions),
@@ -177,8 +178,8 @@ def _traits(cell: Cell) -> Any:
     )
 
 
-def _computed(view: View, definitions: Definitions) -> Any:
-    texts = [(computed.name, view.computed(computed)) for computed in definitions.computed]
+def _computed(cell: Cell, definitions: Definitions) -> Any:
+    texts = [(computed.name, _text(cell, computed)) for computed in definitions.computed]
     return _object([f'"{name}":{text}' for name, text in texts if text is not None])
 
 
