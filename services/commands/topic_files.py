@@ -11,7 +11,7 @@ from schemas import fast
 from schemas.topics import TOPICS
 from services.errors import RapportError
 from services.pipeline import STAGES
-from services.runtime import frames
+from services.runtime import frames, topics
 from services.runtime.files import Files
 
 CHUNK = 1_000  # messages that are read at a time
@@ -24,9 +24,7 @@ def file_of(topic: str, files: Files) -> Path:
         why = "only passes through the engine's memory and is not kept" if found else "does not exist"
         kept = ", ".join(name for name in TOPICS if _kept(name))
         raise RapportError(f"the topic {topic!r} {why}; there are: {kept}")
-    if "collectors" in found.producers:
-        return files.log
-    return files.ledger if "delivery" in found.producers else files.state
+    return topics.file_of(files, topic)
 
 
 def _kept(topic: str) -> bool:

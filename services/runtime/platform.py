@@ -21,7 +21,13 @@ class Platform:
 
     def __init__(self, settings: Settings):
         self._files = Files(settings.data.resolve())
-        self._settings = settings.model_copy(update={"admin_key": settings.admin_key or secrets.token_urlsafe(24)})
+        self._settings = settings.model_copy(
+            update={
+                "admin_key": settings.admin_key or secrets.token_urlsafe(24),
+                "port": settings.port or _free_port(settings.host),
+                "clickhouse_port": settings.clickhouse_port or _free_port("127.0.0.1"),
+            }
+        )
         members = {"warehouse": serve_warehouse, "engine": serve_engine, "collector": serve_collector}
         self.family = Family(self._settings, members)
         self._lock: IO[str] | None = None
@@ -40,11 +46,12 @@ class Platform:
         return running
 
     def stop(self) -> None:
-        """Stop every process cleanly and give the folder back."""
+        """Stop every process cleanly and give the folder back, if it was ours."""
         self.family.stop()
-        self._files.running.unlink(missing_ok=True)
         if self._lock:
+            self._files.running.unlink(missing_ok=True)
             self._lock.close()
+            self._lock = None
 
     def _check_ports(self) -> None:
         settings = self._settings
@@ -62,13 +69,21 @@ class Platform:
 
     def _take_folder(self) -> None:
         self._files.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._files.lock.open("w")
+        lock = self._files.lock.open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            lock.close()
             running = find_running(self._files)
             where = f" at {running.url} (process {running.pid})" if running else ""
             raise RapportError(
                 f"another Rapport already runs on {self._files.folder}{where}:"
                 " stop it first, or give this one a folder of its own with --data"
             ) from None
+        self._lock = lock
+
+
+def _free_port(host: str) -> int:
+    """A port that is free now, for those who ask for port 0."""
+    with socket.create_server((host, 0)) as listener:
+        return int(listener.getsockname()[1])
