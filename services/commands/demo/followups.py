@@ -57,8 +57,8 @@ def followups(receipts: Receipts, before: Receipts, vips: int) -> list[FollowUp]
     """Every rule of the demo, and what no rule of it can explain: there must be nothing."""
     found = [
         receipts.of(THANKS, "e-mail to Mei", 1, before),
-        receipts.of(ORDERED, "signed webhook about Mei's order", 1, before),
-        receipts.of(NEW_VIP, f"signed webhooks about CDNOW's customers from ${VIP_FROM:,}", vips, before),
+        receipts.of(ORDERED, "Mei's order", 1, before),
+        receipts.of(NEW_VIP, "VIPs of CDNOW", vips, before),
     ]
     others = sorted(set(receipts.ids) - {THANKS, ORDERED, NEW_VIP})
-    return found + [receipts.of(rule, "nothing was expected from it", 0, before) for rule in others]
+    return found + [receipts.of(rule, "not expected", 0, before) for rule in others]

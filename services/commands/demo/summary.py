@@ -81,9 +81,14 @@ def audiences(counts: Mapping[str, int]) -> None:
 
 def followups(found: Iterable[FollowUp]) -> None:
     """What each rule sent, against what it must have sent."""
-    columns = ("rule", "what", "must be", "received", "of these now", "twice", "")
+    columns = ("rule", "what", "must be", "received", "now", "twice", "")
     rows = [(f.rule, f.what, f.expected, f.received, f.now, f.twice, verdict(f.right)) for f in found]
-    table("Follow-ups, as the mail server and the receiver of webhooks have them", columns, rows, numbers=columns[2:6])
+    table(
+        "Follow-ups, as the mail server and the receiver of signed webhooks have them",
+        columns,
+        rows,
+        numbers=columns[2:6],
+    )
 
 
 def speed(found: Speed) -> None:
