@@ -16,7 +16,7 @@ WAITING = 1_000  # touchpoints that wait for identity's answer; beyond it the ol
 _read = msgspec.json.Decoder(Touchpoint).decode
 
 
-class Waiting(msgspec.Struct, array_like=True):
+class Waiting(msgspec.Struct, array_like=True, gc=False):
     """A touchpoint that is not folded yet: it, or one before it, waits for identity's answer to its evidence."""
 
     message_id: str
@@ -24,7 +24,7 @@ class Waiting(msgspec.Struct, array_like=True):
     answered: bool
 
 
-class Anchor(msgspec.Struct, tag="anchor"):
+class Anchor(msgspec.Struct, tag="anchor", gc=False):
     """One identifier. `n` counts the touchpoints in the cell; `told` are the stamps (evidence_at, received_at) that
     identity knows of it and those seen beside it; `named` is the identifier that names the owner, if told."""
 

@@ -20,7 +20,7 @@ Answer = tuple[int, str, bool]
 """(timestamp, message id, denied): of a yes and a no in one breath the no counts."""
 
 
-class Cell(msgspec.Struct, omit_defaults=True):
+class Cell(msgspec.Struct, omit_defaults=True, gc=False):
     """Partial aggregates. Times are epoch milliseconds.
 
     `sums` are units of 10^-9 as decimal text, because they outgrow 64 bits; `counts`, `sums`, `firsts` and `lasts`
@@ -87,9 +87,10 @@ def _merged(one: dict[str, Any], other: dict[str, Any], both: Callable[[Any, Any
     """Neither of the two is changed; where one is empty, it is the other one itself."""
     if not one or not other:
         return one or other
-    found = {**one, **other}
-    for name in one.keys() & other.keys():
-        found[name] = both(one[name], other[name])
+    found = one.copy()
+    for name, value in other.items():
+        known = found.get(name)
+        found[name] = value if known is None else both(known, value)
     return found
 
 

@@ -15,7 +15,7 @@ from services.profile.definitions import Computed, Definitions
 GENERATION = 2**40  # profile versions in one generation of the state
 
 
-class Held(msgspec.Struct, array_like=True):
+class Held(msgspec.Struct, array_like=True, gc=False):
     """What is known of one anchor: the newest (version, n) and its cell; without one it is gone, to `gone`.
 
     `named` is the identifier that names the owner, where the anchor knows it; `came` the owner it came from.
@@ -29,7 +29,7 @@ class Held(msgspec.Struct, array_like=True):
     gone: str = ""
 
 
-class Person(msgspec.Struct, tag="person"):
+class Person(msgspec.Struct, tag="person", gc=False):
     """Everything under one profile id. `count` numbers the documents that were published, `inside` are the audiences
     entered so far, as told; `judged` is the fingerprint of the audiences that were in force then."""
 

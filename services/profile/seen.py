@@ -8,6 +8,7 @@ ids take 11 MB. Two ids in a page are mistaken for each other with a probability
 
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,14 +19,14 @@ _HOURS = (1 << 22) - 1  # hours since 1970 that fit: until the year 2448
 _KEPT, _IMPORTED = 1 << 22, 1 << 23
 
 
-class Page(msgspec.Struct, tag="page"):
+class Page(msgspec.Struct, tag="page", gc=False):
     """Some ids, or the word that they are in the sixteen pages below."""
 
     ids: bytes = b""
     split: bool = False
 
 
-class Id(msgspec.Struct, frozen=True):
+class Id(NamedTuple):
     """A message id as remembered. `kept` ones (restored) are never dropped, `imported` ones nor forgiven."""
 
     hash: bytes
