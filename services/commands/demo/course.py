@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import httpx
 
-from services.commands.audit import show
 from services.commands.demo import checks, story, summary
 from services.commands.demo.cdnow import Purchase, totals
 from services.commands.demo.figures import Figures
@@ -55,7 +54,7 @@ class Course:
         summary.totals(expected, archive, profiles)
         summary.events(books, self._figures.books())
         summary.speed(speed)
-        show(report)
+        summary.books(report)
         return not summary.wrong(
             [
                 checks.Check("CDNOW: rejected", 0, loaded.tally.rejected),

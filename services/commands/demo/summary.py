@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from services.commands.audit import show
 from services.commands.demo.cdnow import Totals
 from services.commands.demo.checks import Check, shown
 from services.commands.demo.followups import FollowUp
 from services.commands.demo.person import Person
 from services.commands.demo.story import EMAIL
 from services.commands.show import instant, remarks, table
+from services.runtime.audit import Report
 from services.runtime.files import Running
 
 RIGHT, WRONG = Text("agrees", style="green"), Text("DIFFERS", style="bold red")
@@ -64,7 +66,7 @@ def story(before: Person | None, after: Person, timeline: Iterable[Mapping[str, 
     then = "before the log-in" if before else "(told in an earlier run)"
     table("The story: one person", ("", then, "after the order"), rows)
     did = [
-        (instant(one["timestamp"]), one["type"], one["event"], one["anchor"], one["source"])
+        (instant(one["timestamp"])[11:], one["type"], one["event"], one["anchor"], one["source"])
         for one in reversed(list(timeline))
     ]
     table("What she did", ("when", "call", "event", "known by", "source"), did)
@@ -100,11 +102,22 @@ def speed(found: Speed) -> None:
         table("Speed, from the first event sent", columns, rows, numbers=columns[1:])
 
 
+def books(report: Report) -> None:
+    """That the books balance; all of them when they do not."""
+    if report.balanced:
+        print(f"The books balance: the audit compared {len(report.accounts)} accounts of every store.")
+    else:
+        show(report)
+
+
 def wrong(checks: Iterable[Check]) -> bool:
-    """Print every check that failed. Returns whether there was one."""
-    rows = [(check.name, shown(check.expected), shown(check.found)) for check in checks if not check.right]
+    """Print every check that failed, or that none did. Returns whether there was one."""
+    every = list(checks)
+    rows = [(check.name, shown(check.expected), shown(check.found)) for check in every if not check.right]
     if rows:
         table("What is not as it must be", ("", "must be", "is"), rows)
+    else:
+        print(f"All {len(every)} checks agree.")
     return bool(rows)
 
 
