@@ -77,7 +77,7 @@ def test_waiting_goes_on_while_there_is_progress_and_ends_when_it_is_enough(
 ) -> None:
     monkeypatch.setattr(watch, "PATIENCE", 0.2)
     steps = iter(range(100))
-    assert watching(watches).until("steps", lambda: next(steps), lambda step: step == 12, every=0.05) == 12
+    assert watching(watches).until("steps", lambda: next(steps), lambda step: step == 12) == 12
 
 
 def test_waiting_for_what_does_not_come_ends_and_says_so(watches: list[Watch], monkeypatch: pytest.MonkeyPatch) -> None:

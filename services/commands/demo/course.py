@@ -13,8 +13,9 @@ from services.commands.demo.load import Loaded, load
 from services.commands.demo.person import Person, look_up, timeline
 from services.commands.demo.sinks import Sinks
 from services.commands.demo.summary import Speed
+from services.commands.demo.visible import visible
 from services.commands.demo.watch import Watch
-from services.commands.reach import http
+from services.commands.reach import files_of, http
 from services.commands.show import progress, remarks
 from services.commands.sources import chosen
 from services.commands.waiting import bars
@@ -34,6 +35,7 @@ class Course:
         self._settings, self._running, self._watch, self._sinks = settings, running, watch, sinks
         self._purchases = purchases
         self._figures = Figures(settings, running, HISTORY)
+        self._files = files_of(settings)
         self._before = Receipts(sinks)
 
     def run(self) -> bool:
@@ -73,16 +75,15 @@ class Course:
         known = self._figures.arrived()
         with progress("purchases") as shown, http(self._running) as client:
             accepted = shown.add_task("accepted, on disk", total=count)
-            visible = shown.add_task("visible in profiles and ClickHouse", total=count)
+            seen = shown.add_task("visible in profiles and ClickHouse", total=count)
 
-            def look() -> int:
-                seen = self._figures.arrived()
-                seen = seen if seen < count else self._figures.folded()
-                shown.update(visible, completed=seen)
-                return seen
+            def look() -> float:
+                share = visible(self._files)
+                shown.update(seen, completed=int(count * share))
+                return share
 
             loaded = load(client, source.write_key, limits, self._purchases, lambda n: shown.advance(accepted, n))
-            self._watch.until("every purchase in profiles and ClickHouse", look, lambda seen: seen >= count, every=0.25)
+            self._watch.until("every purchase in profiles and ClickHouse", look, lambda share: share >= 1)
         seconds = time.monotonic() - loaded.began
         return loaded, Speed(count, known == 0, loaded.ended - loaded.began, seconds)
 

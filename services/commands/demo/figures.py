@@ -44,10 +44,6 @@ class Figures:
         """Touchpoints of CDNOW in the archive."""
         return int(self._rows(_ARRIVED)[0][0])
 
-    def folded(self) -> int:
-        """Orders of CDNOW's customers in the profiles."""
-        return self.profiles().orders
-
     def archive(self) -> Totals:
         """CDNOW's totals, from the archive of touchpoints."""
         return _totals(self._rows(_ARCHIVE)[0])

@@ -10,6 +10,7 @@ from services.runtime.family import Family
 
 Found = TypeVar("Found")
 PATIENCE = 60.0  # seconds without any progress
+EVERY = 0.05  # seconds between two looks
 
 
 class Watch:
@@ -43,13 +44,8 @@ class Watch:
         self._stopped.set()
         self._thread.join()
 
-    def until(
-        self, what: str, look: Callable[[], Found], enough: Callable[[Found], bool], every: float = 0.05
-    ) -> Found:
-        """What `look` finds, as soon as it is enough; it looks `every` so many seconds.
-
-        Raises RapportError when it finds the same for PATIENCE.
-        """
+    def until(self, what: str, look: Callable[[], Found], enough: Callable[[Found], bool]) -> Found:
+        """What `look` finds, as soon as it is enough. Raises RapportError when it finds the same for PATIENCE."""
         before, since = None, time.monotonic()
         while not enough(found := look()):
             self.alive()
@@ -57,5 +53,5 @@ class Watch:
                 before, since = found, time.monotonic()
             elif time.monotonic() - since > PATIENCE:
                 raise RapportError(f"{what} did not come within {PATIENCE:.0f} seconds; there is {found!r:.300}")
-            time.sleep(every)
+            time.sleep(EVERY)
         return found
