@@ -5,7 +5,7 @@ A rule acts on a cause when the cause came in after the rule went live, is not o
 workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
 What is remembered: one record per rule and cause that waits, from the cause to its wake-up. A cause that comes again
-finds the record and changes nothing; one that comes again later makes the same actions with the same keys, which the
+writes the same record and the same wake-up; one that comes again later makes actions with the same keys, which the
 ledger absorbs.
 """
 
@@ -46,10 +46,8 @@ class Rules:
                 self._by_trigger.setdefault(trigger, []).append((compile_rule(rule), live))
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
-        """The records of what waits, for wake-ups and for causes of rules that wait."""
-        if frame.topic == WAKEUPS:
-            return [wakeup.key for wakeup in frame.messages]
-        return [pending_key(rule, cause) for cause in frame.messages for rule, _ in self._acting(cause) if rule.wait]
+        """The records of the waits that are over."""
+        return [wakeup.key for wakeup in frame.messages] if frame.topic == WAKEUPS else ()
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
         """Causes become actions or waits; waits that are over become actions."""
@@ -60,7 +58,7 @@ class Rules:
         outcome = Outcome({}, [], [])
         for cause in frame.messages:
             for compiled in self._acting(cause):
-                self._act(compiled, cause, records, outcome)
+                self._act(compiled, cause, outcome)
         return outcome
 
     def _acting(self, cause: Cause) -> Iterator[CompiledRule]:
@@ -71,7 +69,7 @@ class Rules:
             if may_act(compiled.rule, live, cause):
                 yield compiled
 
-    def _act(self, compiled: CompiledRule, cause: Cause, records: Mapping[str, Any], outcome: Outcome) -> None:
+    def _act(self, compiled: CompiledRule, cause: Cause, outcome: Outcome) -> None:
         rule = compiled.rule
         due = cause.touchpoint.received_at + rule.wait
         actions = tuple(_actions(compiled, cause, due))
@@ -79,7 +77,7 @@ class Rules:
             outcome.emits.extend(map(_emit, actions))
             return
         key = pending_key(rule, cause)
-        if actions and records[key] is None and key not in outcome.records:
+        if actions and key not in outcome.records:
             outcome.records[key] = Waiting(actions)
             outcome.wakeups.append(Wakeup(due, key))
 

@@ -25,7 +25,6 @@ from services.runtime.renderer import Renderer
 from services.runtime.sending import Result, pause
 
 MOST_TAKEN = 500  # actions read from the log at once
-GATHER = 0.005  # seconds between two turns, so that one transaction notes what several calls came to
 GRACE = 10.0  # seconds that calls under way get when the platform stops
 
 _ended = Counter("rapport_followups_total", "Follow-ups by kind and what came of a try", ["kind", "status"])
@@ -54,11 +53,13 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Pace:
-    """How delivery goes about it: tries per follow-up, calls under way at once per kind, seconds between looks."""
+    """How delivery goes about it: tries per follow-up, calls under way at once per kind, seconds between two looks at
+    an idle log, and between two turns of a busy one, so that one transaction notes what several calls came to."""
 
     attempts: int = 10
     at_once: int = 16
     poll: float = 0.1
+    gather: float = 0.005
 
 
 class Ready(NamedTuple):
@@ -98,7 +99,7 @@ class Delivery:
             while not stop.is_set():
                 if not self.turn():
                     await self._wait(stop)
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(self._pace.gather)
         finally:
             await self._end()
 
@@ -115,7 +116,7 @@ class Delivery:
 
     def _note(self) -> int:
         """Note everything that has come to an end since the last turn, then make the calls that this claimed."""
-        ended = [task.result() for task in self._done()]
+        ended, errors = self._ended()
         settled = [end for end in ended if isinstance(end, Settled)]
         ready = [end for end in ended if isinstance(end, Ready)]
         if ended:
@@ -125,15 +126,22 @@ class Delivery:
                 self._under_way[send.kind][send.key] = asyncio.create_task(self._send(send, made))
         for end in settled:
             _tell(end)
+        if errors:
+            raise errors[0]
         return len(ended)
 
-    def _done(self) -> list[asyncio.Task[Ended]]:
-        found = []
+    def _ended(self) -> tuple[list[Ended], list[BaseException]]:
+        """What the tasks that are done came to, and the bugs among them; neither is under way any more."""
+        ended: list[Ended] = []
+        errors: list[BaseException] = []
         for under_way in self._under_way.values():
-            for key, task in list(under_way.items()):
-                if task.done():
-                    found.append(under_way.pop(key))
-        return found
+            for key in [key for key, task in under_way.items() if task.done()]:
+                task = under_way.pop(key)
+                if error := task.exception():
+                    errors.append(error)
+                else:
+                    ended.append(task.result())
+        return ended, errors
 
     def _begin(self) -> int:
         begun = 0
@@ -180,15 +188,15 @@ class Delivery:
     async def _end(self) -> None:
         """Let what is under way come to its end and note it; what takes too long is as after a crash."""
         tasks = [task for under_way in self._under_way.values() for task in under_way.values()]
-        _, late = await asyncio.wait(tasks, timeout=GRACE) if tasks else ((), set())
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+        ended, errors = self._ended()
+        late = [task for under_way in self._under_way.values() for task in under_way.values()]
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._renderer.close(), *(sender.close() for sender in self._senders.values()))
-        ended = [task for task in self._done() if not task.cancelled()]
-        errors = [error for task in ended if (error := task.exception())]
-        results = [task.result() for task in ended if not task.exception()]
-        self._ledger.note([end for end in results if isinstance(end, Settled)], [], self._clock())
+        self._ledger.note([end for end in ended if isinstance(end, Settled)], [], self._clock())
         if errors:
             raise errors[0]
 

@@ -22,7 +22,7 @@ from services.automation.follow_up import make
 from services.automation.steps import Step
 from services.errors import Rejected, Retry
 
-SECONDS = 2.0  # of computing per order
+SECONDS = 1.0  # of computing per order
 MEMORY = 768 * 1024 * 1024  # bytes of address space
 LONGEST_LINE = 4 * 1024 * 1024
 

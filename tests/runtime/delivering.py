@@ -79,7 +79,7 @@ class World:
         return Delivery(
             ledger, self.topic, lambda workspace, anchor: self.person, compile_rules(self.rules),
             senders or self.senders(), self.renderer, lambda: self.now, lambda: 0.5,
-            Pace(attempts=attempts, poll=0.002),
+            Pace(attempts=attempts, poll=0.002, gather=0.0),
         )  # fmt: skip
 
     async def run(self, path: Path, **more: object) -> list[Send]:

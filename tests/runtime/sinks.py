@@ -60,6 +60,10 @@ class WebSink:
         return self.answer(call)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the usual 5 are not enough for the calls that are made at once
+
+
 class _AnyPort(Controller):
     """aiosmtpd's controller, on a port that the system chooses."""
 
@@ -98,7 +102,7 @@ def web_sink() -> Iterator[tuple[WebSink, int]]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

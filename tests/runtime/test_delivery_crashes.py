@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.automation.actions.webhook import webhook_id
 from services.runtime.delivery import Sender
-from services.runtime.ledger import Ledger, Send
+from services.runtime.ledger import Claim, Ledger, Send
 from services.runtime.sending import Result
 from tests.automation.causes import calling, cause, rule, touchpoint
 from tests.runtime.delivering import DAY, World, a_world, every, settled
@@ -52,11 +52,8 @@ class FusedLedger(Ledger):
     def take(self, *args: Any, **more: Any) -> Any:
         return self._around("take", super().take, *args, **more)
 
-    def claim(self, *args: Any, **more: Any) -> Any:
-        return self._around("claim", super().claim, *args, **more)
-
-    def settle(self, *args: Any, **more: Any) -> Any:
-        return self._around("settle", super().settle, *args, **more)
+    def note(self, *args: Any, **more: Any) -> Any:
+        return self._around("note", super().note, *args, **more)
 
     def recover(self, *args: Any, **more: Any) -> Any:
         return self._around("recover", super().recover, *args, **more)
@@ -130,14 +127,13 @@ def test_the_process_may_end_between_every_two_steps(shared: tuple[World, asynci
         check(world, rows, {"main/both/0//m1", "main/both/1//m1"})
         if ended:
             break
-    assert ended and len(passed) == 10, f"every step was one to end at: {passed}"
-    assert sum(passed.values()) >= 14
+    assert ended and len(passed) == 8, f"every step was one to end at: {passed}"
 
 
 lives = st.lists(st.tuples(st.lists(st.integers(0, 4), max_size=5), st.integers(0, 25)), min_size=1, max_size=5)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives)
 def test_whatever_comes_again_and_whenever_it_ends_nothing_is_sent_twice(
     shared: tuple[World, asyncio.Runner], lives: list[tuple[list[int], int]]
@@ -181,7 +177,7 @@ def test_an_uncertain_email_is_for_a_person_and_says_why(shared: tuple[World, as
     ledger = Ledger(path)
     _, actions = world.topic.read(0, 10)
     ledger.take("first", 1, actions, world.now)
-    ledger.claim(every(ledger)[0], "ann@example.com", world.now)
+    ledger.note([], [Claim(every(ledger)[0], "ann@example.com")], world.now)
     ledger.close()
     (row,) = runner.run(world.run(path))
     assert (row.status, row.reason, row.recipient) == (

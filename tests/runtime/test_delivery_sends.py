@@ -112,7 +112,7 @@ def test_a_template_that_fails_or_hangs_or_eats_memory_fails_with_a_clear_reason
     world.decide(cause())
     found = life()
     told = {key.split("/")[1]: told for key, told in found.items()}
-    assert told["slow"] == ("failed", "the templates took more than 2.0 seconds of computing")
+    assert told["slow"] == ("failed", "the templates took more than 1.0 seconds of computing")
     for name in ("large", "grown"):
         assert told[name][0] == "failed" and ("memory" in told[name][1].lower() or "seconds" in told[name][1])
     assert told["wrong"][0] == "failed" and "line 1: divided_by: can't divide by 0" in told["wrong"][1]
