@@ -42,11 +42,9 @@ def show(report: Report) -> None:
     """The books as a table, and in one sentence whether they balance."""
     rows = []
     for account in report.accounts:
+        figures = ", ".join(f"{entry.store} {cell(entry.value)}" for entry in account.entries)
         verdict = Text("ok", style="green") if account.balanced else Text("differs", style="bold red")
-        for number, entry in enumerate(account.entries):
-            rows.append(
-                ("" if number else account.title, entry.store, cell(entry.value), Text() if number else verdict)
-            )
-    table("the books", ("account", "where from", "figure", ""), rows, numbers=("figure",))
+        rows.append((account.title, figures, verdict))
+    table("the books", ("account", "figures, and where they are from", ""), rows)
     differ = [account.title for account in report.accounts if not account.balanced]
     typer.echo(f"the books do not balance: {'; '.join(differ)}" if differ else "the books balance")

@@ -6,7 +6,7 @@ import typer
 
 from services.commands.options import AsJson, Data, settings_of
 from services.commands.reach import files_of, reading
-from services.commands.show import instant, json_line, table
+from services.commands.show import instant, json_line, plain, table
 from services.errors import RapportError
 from services.runtime.ledger import Status, rows
 from services.runtime.ledger_desk import AGAIN
@@ -43,10 +43,8 @@ def deliveries(
         typer.echo("no follow-up was made yet")
         return
     table("follow-ups", ("rule", "kind", "status", "how many"), counts, numbers=("how many",))
-    if found:
-        columns = ("key", "rule", "status", "attempt", "recipient", "at", "reason")
-        shown = [tuple(instant(one[c]) if c == "at" else one[c] for c in columns) for one in found]
-        table(f"{status.replace(',', ', ')}", ("key", "rule", "status", "tries", "to", "when", "reason"), shown)
+    for one in found:
+        typer.echo(plain(as_text(one)))
 
 
 def chosen(text: str) -> list[Status]:
@@ -62,3 +60,10 @@ def chosen(text: str) -> list[Status]:
 def as_shown(row: dict[str, Any]) -> dict[str, Any]:
     """A row without the stored action, which `rapport tail actions` shows."""
     return {name: value for name, value in row.items() if name != "action"}
+
+
+def as_text(row: dict[str, Any]) -> str:
+    """A row in two lines: its key, to be copied, and what became of it."""
+    tries, to = f"{row['attempt']} tries" if row["attempt"] != 1 else "1 try", row["recipient"] or "nobody yet"
+    became = f"{row['status']} {instant(row['at'])} after {tries}, to {to}"
+    return f"{row['key']}\n  {became}{': ' + row['reason'] if row['reason'] else ''}"

@@ -1,5 +1,6 @@
 """`rapport query`: ask the warehouse in SQL."""
 
+import re
 import sys
 from collections.abc import Iterable
 from itertools import groupby
@@ -22,7 +23,7 @@ _TABLES = """
 SELECT c.table, t.comment AS about, c.name, c.type, c.comment
 FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
 WHERE c.database = currentDatabase() AND NOT startsWith(c.table, '.')
-ORDER BY c.table, c.position
+ORDER BY endsWith(c.table, '_log'), c.table, c.position
 """
 
 
@@ -53,7 +54,13 @@ def query(
         else:
             _table(client, sql)
     except ClickHouseError as error:
-        raise RapportError(f"ClickHouse refused it: {str(error).strip()}") from None
+        raise RapportError(f"ClickHouse refused it: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What the server said, without what the client put around it."""
+    said = str(error).strip().rsplit("DB::Exception: ", 1)[-1]
+    return re.sub(r" \(for url [^)]*\)$", "", said)
 
 
 def _stream(client: "Client", sql: str, form: str) -> None:

@@ -64,9 +64,9 @@ def wait(who: str, stands: Callable[[], int], target: int, told: Told, patience:
         if now > at:
             at, since = now, time.monotonic()
         if time.monotonic() - since > patience:
+            where = f"stands at {now:,} of {target:,} frames and has" if now >= 0 else "has no file yet, and has"
             raise RapportError(
-                f"{who} stands at {max(now, 0):,} of {target:,} frames and has not moved for {patience:.0f} seconds:"
-                " look at the log of `rapport up`, then try again"
+                f"{who} {where} not moved for {patience:.0f} seconds: look at the log of `rapport up`, then try again"
             )
         time.sleep(PAUSE)
     told(who, target, target)

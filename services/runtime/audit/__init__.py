@@ -70,7 +70,6 @@ def _await_warehouse(files: Files, cuts: Mapping[str, Cut], told: Told) -> None:
 def _figures(held: Mapping[str, Held], cuts: Mapping[str, Cut], archive: Archive) -> Figures:
     state, ledger = held["profiles"].reader, held["deliveries"].reader
     topics = {name: stores.topic(held[name].reader, held[name].store, name, cuts[name].end) for name in TABLES}
-    topics["duplicates"] = stores.duplicates(state, cuts["duplicates"].end)
     keys = stores.decided(state, cuts["actions"].end)
     return Figures(
         topics=topics,

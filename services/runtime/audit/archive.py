@@ -16,42 +16,38 @@ if TYPE_CHECKING:
 
 TABLES = {
     "touchpoints": "touchpoint_log",
+    "duplicates": "duplicate_log",
     "rejected": "rejected_log",
     "audience-changes": "audience_change_log",
     "identity-changes": "identity_change_log",
+    "actions": "action_log",
     "deliveries": "delivery_log",
 }  # one row a message; the tables of the other topics keep the newest of each key
 
 _TOPIC = """
-SELECT count(), uniqExact(log_offset, log_index), sumIf(CRC32(payload), log_offset >= {beginning:UInt64})
-FROM %s FINAL WHERE log_incarnation = {incarnation:String} AND log_offset < {end:UInt64}
+SELECT count(), uniqExact(offset, index), sumIf(CRC32(payload), offset >= {beginning:UInt64})
+FROM %s FINAL WHERE incarnation = {incarnation:String} AND offset < {end:UInt64}
 """
-_DUPLICATES = """
-SELECT count(), uniqExact(touchpoint_offset, touchpoint_index),
-    sum(CRC32(concat(toString(touchpoint_offset), ' ', toString(touchpoint_index))))
-FROM duplicate_log FINAL
-WHERE log_incarnation = {incarnation:String} AND log_offset >= {beginning:UInt64} AND log_offset < {end:UInt64}
-"""
-_VIEW = "SELECT count() FROM %s WHERE log_incarnation = {incarnation:String} AND log_offset < {end:UInt64}"
+_VIEW = "SELECT count() FROM %s WHERE incarnation = {incarnation:String} AND offset < {end:UInt64}"
 _FOLLOW_UPS = """
 SELECT if(d.steps = 0, 'waiting', d.status) AS status, count(), sum(CRC32(a.key))
 FROM (
-    SELECT workspace, key FROM action_log FINAL
-    WHERE log_incarnation = {incarnation:String} AND log_offset >= {beginning:UInt64} AND log_offset < {end:UInt64}
+    SELECT DISTINCT workspace, key FROM action_log
+    WHERE incarnation = {incarnation:String} AND offset >= {beginning:UInt64} AND offset < {end:UInt64}
 ) AS a
 LEFT JOIN (
-    SELECT workspace, key, argMax(toString(status), (log_offset, log_index)) AS status, count() AS steps
-    FROM delivery_log WHERE log_incarnation = {ledger:String} AND log_offset < {told:UInt64} GROUP BY workspace, key
+    SELECT workspace, key, argMax(toString(status), (offset, index)) AS status, count() AS steps
+    FROM delivery_log WHERE incarnation = {ledger:String} AND offset < {told:UInt64} GROUP BY workspace, key
 ) AS d ON d.workspace = a.workspace AND d.key = a.key
 GROUP BY status
 """
 _PEOPLE = """
 SELECT profile_id, JSONExtractUInt(payload, 'touchpoints') AS touchpoints,
-    log_incarnation = {incarnation:String} AND log_offset >= {end:UInt64} AS later
+    incarnation = {incarnation:String} AND offset >= {end:UInt64} AS later
 FROM profile_log FINAL WHERE later OR NOT (deleted OR redirect != '') ORDER BY profile_id
 """
 _OWNERS = """
-SELECT identifier_id, owner, log_incarnation = {incarnation:String} AND log_offset >= {end:UInt64} AS later
+SELECT identifier_id, owner, incarnation = {incarnation:String} AND offset >= {end:UInt64} AS later
 FROM identity_log FINAL WHERE version > 0 ORDER BY identifier_id
 """
 
@@ -64,8 +60,7 @@ class Archive:
 
     def topic(self, name: str, beginning: int) -> Archived:
         """A topic's rows, and the checksums of those from the offset `beginning` on."""
-        sql = _DUPLICATES if name == "duplicates" else _TOPIC % TABLES[name]
-        rows, positions, checksum = self._one(sql, name, beginning=beginning)
+        rows, positions, checksum = self._one(_TOPIC % TABLES[name], name, beginning=beginning)
         return Archived(rows, positions, Sum(rows, checksum).content)
 
     def views(self, beginning: int) -> Views:

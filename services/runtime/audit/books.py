@@ -121,7 +121,7 @@ class Report(NamedTuple):
 def compare(found: Figures) -> Report:
     """The accounts of these figures."""
     topics = [one for name, topic in found.topics.items() for one in _topic(name, topic, found.archive[name])]
-    return Report((*topics, *_people(found), *_follow_ups(found)))
+    return Report((*_people(found), *_follow_ups(found), *topics))
 
 
 def _account(title: str, entries: Mapping[str, int | str]) -> Account:
@@ -130,7 +130,7 @@ def _account(title: str, entries: Mapping[str, int | str]) -> Account:
 
 def _topic(name: str, topic: Topic, archived: Archived) -> list[Account]:
     """Every message of the topic is one row of the warehouse, with the same content."""
-    rows = {topic.store: topic.ever, "warehouse, rows": archived.rows, "warehouse, positions": archived.positions}
+    rows = {topic.store: topic.ever, "rows in warehouse": archived.rows, "positions in warehouse": archived.positions}
     content = {topic.store: topic.content, "warehouse": archived.content}
     return [_account(name, rows), _account(f"{name}: content", content)]
 
@@ -138,12 +138,12 @@ def _topic(name: str, topic: Topic, archived: Archived) -> list[Account]:
 def _people(found: Figures) -> list[Account]:
     """Every touchpoint received is accepted or a duplicate, and every accepted one is one person's."""
     received, views = found.topics["touchpoints"], found.views
-    booked = {received.store: received.ever, "engine + duplicates": found.folded + views.duplicates}
+    booked = {received.store: received.ever, "accepted + duplicates": found.folded + views.duplicates}
     accepted = {
-        "engine, anchors": found.folded,
-        "engine, people": found.people.engine.weight,
-        "warehouse, touchpoints": views.touchpoints,
-        "warehouse, profiles": found.people.warehouse.weight,
+        "anchors in engine": found.folded,
+        "people in engine": found.people.engine.weight,
+        "view touchpoints": views.touchpoints,
+        "view profiles": found.people.warehouse.weight,
     }
     return [
         _account("received = accepted + duplicates", booked),
@@ -170,6 +170,6 @@ def _follow_ups(found: Figures) -> list[Account]:
     return [
         _account("follow-ups", {store: some.lines for store, some in keys.items()}),
         _account("follow-ups: keys", {store: some.content for store, some in keys.items()}),
-        _account("ledger", {"ledger, rows": found.ledger.rows, "ledger, keys": found.ledger.different}),
+        _account("ledger", {"rows": found.ledger.rows, "keys": found.ledger.different}),
         *(_account(f"follow-ups {one}", {store: some.get(one, 0) for store, some in both.items()}) for one in every),
     ]

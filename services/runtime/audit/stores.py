@@ -58,13 +58,6 @@ class _Action(msgspec.Struct):
     key: str
 
 
-class _Duplicate(msgspec.Struct):
-    """The place of a line that is a duplicate."""
-
-    offset: int
-    index: int
-
-
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """A reader that sees the file as it is now, until it is closed."""
@@ -84,14 +77,6 @@ def topic(reader: sqlite3.Connection, store: str, name: str, end: int) -> Topic:
     row = reader.execute("SELECT count FROM trimmed WHERE topic = ?", (name,)).fetchone()
     kept = added(lines(reader, name, end))
     return Topic(store, kept.lines + (row[0] if row else 0), frames.beginning(reader, name), kept.content)
-
-
-def duplicates(state: sqlite3.Connection, end: int) -> Topic:
-    """The topic `duplicates`: each line that is one counts once, however often the verdict was given (by a replay)."""
-    decode = msgspec.json.Decoder(_Duplicate).decode
-    places = {(found.offset, found.index) for found in map(decode, lines(state, "duplicates", end))}
-    kept = added(f"{offset} {index}".encode() for offset, index in places)
-    return Topic("engine", kept.lines, frames.beginning(state, "duplicates"), kept.content)
 
 
 def decided(state: sqlite3.Connection, end: int) -> list[str]:
