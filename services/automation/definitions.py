@@ -12,7 +12,6 @@ then:
 
 import json
 import re
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
@@ -85,11 +84,6 @@ class Rule(_Strict):
         of Rapport with more to choose from, because what is not said is left out."""
         content = json.dumps(_said(self.model_copy(update={"title": ""})), sort_keys=True)
         return blake2b(content.encode(), digest_size=16).hexdigest()
-
-    def with_files(self, read: Callable[[str], str]) -> "Rule":
-        """The rule with its `text_file` and `html_file` read in, so that the fingerprint covers them. `read` gives the
-        text of a file of the configuration folder. Raises pydantic's ValidationError when a template is wrong."""
-        return self.model_copy(update={"then": tuple(step.with_files(read) for step in self.then)})
 
 
 def _said(value: Any) -> Any:
