@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
+import structlog
+
 from services.errors import RapportError
+from services.runtime import logs
 
 READY_WITHIN = 60.0  # seconds until a child must be ready
 STOP_WITHIN = 20.0  # seconds until a child that was asked to stop is killed
@@ -88,10 +91,12 @@ def _live(name: str, work: Callable[[Any, Callable[[Any], None]], None], setting
     """What a child does: its work, until it is told to stop or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_watch_parent, args=(pipe,), daemon=True, name="watch-parent").start()
-    from services.runtime import logs
-
     logs.configure(name)
-    work(settings, pipe.send)
+    try:
+        work(settings, pipe.send)
+    except RapportError as error:
+        structlog.get_logger().error("stopped", reason=str(error))
+        raise SystemExit(1) from None
 
 
 def _watch_parent(pipe: Connection) -> None:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from typing import IO
 
+from services.configuration import load_config
 from services.errors import RapportError
 from services.runtime import frames, metrics
 from services.runtime.collector import serve as serve_collector
@@ -34,6 +35,7 @@ class Platform:
 
     def start(self) -> Running:
         """Everything up and ready when this returns."""
+        load_config(self._settings.config)  # what is wrong is said here, once, before anything runs
         self._take_folder()
         self._check_ports()
         for path in (self._files.log, self._files.state, self._files.ledger):
