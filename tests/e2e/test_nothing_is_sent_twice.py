@@ -60,7 +60,11 @@ def configure(folder: Path, rules: dict[str, str] = RULES) -> Path:
 
 def order(user: str, number: int, total: float, **more: Any) -> dict[str, Any]:
     call = {"type": "track", "event": "Order Completed", "userId": user, "messageId": f"{user}-{number}"}
-    return call | {"traits": {}, "context": {"traits": {"email": f"{user}@example.com"}}, "properties": {"total": total}} | more
+    return (
+        call
+        | {"traits": {}, "context": {"traits": {"email": f"{user}@example.com"}}, "properties": {"total": total}}
+        | more
+    )
 
 
 def story() -> list[dict[str, Any]]:

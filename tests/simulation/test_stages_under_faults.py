@@ -10,10 +10,11 @@ import pytest
 from schemas import fast
 from schemas.fast import Touchpoint
 from services.identity.processor import Identity
-from services.profile import assemble
+from services.identity.records import Component
 from services.profile.assemble import Assemble
 from services.profile.definitions import Audience, Definitions, Trait
 from services.profile.fold import Fold
+from services.profile.person import document
 from tests.simulation.world import RULES, World, history
 
 DEFINITIONS = Definitions(
@@ -43,11 +44,11 @@ def people(world: World) -> dict[str, bytes]:
     """The published document of everybody, but for its version."""
     found = {}
     for person in world.records("assemble").values():
-        document = assemble.document(person, DEFINITIONS)
-        if document is not None and not document.deleted:
-            plain = fast.loads(fast.dumps(document))
+        profile = document(person, DEFINITIONS)
+        if not profile.deleted:
+            plain = fast.loads(fast.dumps(profile))
             plain.pop("version")
-            found[document.profile_id] = fast.dumps(plain)
+            found[profile.profile_id] = fast.dumps(plain)
     return found
 
 
@@ -68,8 +69,8 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         hits["crash"] += rough.crashes
         hits["zombie"] += rough.zombies
         hits["lost"] += rough.lost
-        components = [c for c in calm.records("identity").values() if hasattr(c, "refused")]
-        hits["refused link"] += sum(component.refused for component in components)
+        components = [c for c in calm.records("identity").values() if isinstance(c, Component)]
+        hits["refused link"] += sum(link.refused for component in components for link in component.links.values())
         hits["merged"] += sum(len(fast.loads(p)["identifiers"]) > 1 for p in people(calm).values())
         hits["duplicate"] += len(calm.log.topics["duplicates", 0])
     assert min(hits[what] for what in ("crash", "zombie", "lost", "refused link", "merged", "duplicate")) > 0, hits
