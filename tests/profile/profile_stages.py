@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from schemas import fast
-from schemas.fast import AudienceChange, Cause, Profile, Touchpoint
+from schemas.fast import AudienceChange, Cause, CellMessage, Profile, Touchpoint
 from schemas.identifiers import profile_id
 from schemas.topics import TOPICS
 from services.identifiers import IdentifierType, IdentityRules
@@ -111,6 +111,11 @@ class Stages:
 
     def persons(self) -> Mapping[str, Person]:
         return self.records("assemble")
+
+    @property
+    def cells(self) -> list[CellMessage]:
+        """Every cell that was sent to anybody."""
+        return self.published["cells"]
 
     def newest(self) -> dict[str, Profile]:
         """The published documents, as a reader of the compacted topic has them."""

@@ -1,6 +1,10 @@
 """Entering and exiting: by touchpoints, by merges, by splits; each entry has one cause, and only real ones have any."""
 
+import msgspec
+
 from schemas import fast
+from schemas.fast import CellMessage
+from schemas.identifiers import profile_id
 from services.profile.definitions import Audience, Definitions
 from tests.profile.profile_stages import DEFINITIONS, NOON, Stages, order, touchpoint
 
@@ -112,6 +116,30 @@ def test_a_refused_identifier_does_not_show_up_on_the_person() -> None:
     assert stages.profile("user_id:2").identifiers == ("user_id:2",)
 
 
+def test_an_identifier_that_names_its_person_is_known_though_it_never_moved() -> None:
+    stages = Stages().arrive(order("m1", "user_id:1", "email:b@x.io"), order("m2", "user_id:1", "email:c@x.io"))
+    stages.arrive(order("m3", "user_id:1", E, at=NOON + 1))  # refused: two addresses are the limit
+    stages.arrive(order("m4", "user_id:3", at=NOON + 2), order("m5", "user_id:3", E, at=NOON + 3))
+    assert stages.profile("user_id:3").profile_id == profile_id("main", E)
+    assert stages.profile("user_id:3").identifiers == (E, "user_id:3")
+
+
+def test_whoever_was_absorbed_enters_nothing_while_the_rest_of_them_is_on_its_way() -> None:
+    stages = Stages(triggers=()).arrive(order("m1", U, E), order("m2", E, at=NOON + 1), order("m3", E, total=9))
+    owner, new = profile_id("main", U), profile_id("main", A)
+    gone = CellMessage(workspace="main", owner=owner, anchor=U, version=1, n=0, cell=None, cause="login", gone=new)
+    stages.handle("assemble", "cells", [gone])
+    stages.published["causes"].clear()
+    late = next(m for m in stages.cells[::-1] if m.anchor == E)
+    late = msgspec.structs.replace(late, n=late.n + 1, touchpoint=order("m4", E))
+    stages.handle("assemble", "cells", [late])
+    assert stages.changes()[-2:] == [
+        (U, "buyers", "exited", "merged", "login"),
+        (U, "spenders", "exited", "merged", "login"),
+    ]
+    assert not stages.causes()
+
+
 def test_versions_grow_over_frames_and_generations() -> None:
     stages, next_generation = Stages(generation=1), Stages(generation=2)
     for n in range(3):
@@ -153,13 +181,8 @@ def test_the_published_document() -> None:
 
 
 def test_repeated_cells_change_nothing_and_cause_nothing() -> None:
-    stages, sent = Stages(), list[object]()
-    handle = stages.handle
-    stages.handle = lambda name, topic, messages, positions=(): (  # type: ignore[method-assign]
-        sent.extend(messages if topic == "cells" else ()),
-        handle(name, topic, messages, positions),
-    )[1]
+    stages = Stages()
     stages.arrive(order("m1", A), order("m2", U, at=NOON + 1), touchpoint("login", U, A, event="page", at=NOON + 2))
     before = {topic: len(messages) for topic, messages in stages.published.items()}
-    handle("assemble", "cells", sent)
+    stages.handle("assemble", "cells", stages.cells)
     assert {topic: len(messages) for topic, messages in stages.published.items()} == before

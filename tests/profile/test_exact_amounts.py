@@ -41,3 +41,9 @@ def test_what_is_no_number_or_out_of_bounds_is_not_counted(value: Any) -> None:
 )
 def test_amounts_are_written_plainly(amount: int, expected: str) -> None:
     assert text(amount) == expected
+
+
+def test_nothing_is_rounded_up_however_many_digits_there_are() -> None:
+    assert units(Decimal("0." + "9" * 70)) == UNITS - 1
+    assert units(Decimal("-0." + "9" * 70)) == 1 - UNITS
+    assert units(Decimal("9" * 18 + "." + "9" * 70)) == MOST * UNITS - 1

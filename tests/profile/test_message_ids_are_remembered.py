@@ -68,3 +68,9 @@ def test_ids_in_pages_are_forgotten_after_the_window_too() -> None:
     later = [touchpoint(f"m{n}", "user_id:1", at=NOON + 8 * DAY) for n in range(500)]
     assert "Duplicate" not in kinds(fold.touch(*later))
     assert kinds(fold.touch(*later)) == ["Duplicate"] * 500
+
+
+def test_bytes_across_two_entries_are_nobodys_id() -> None:
+    new = seen.made("m1", NOON, imported=True, restored=False)
+    assert not seen.duplicate(Page(b"xxx" + new.hash + new.pack()[::-1]), new, WEEK)
+    assert seen.duplicate(Page(b"xxx" + new.hash + new.pack()), new, WEEK)
