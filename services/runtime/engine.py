@@ -5,7 +5,6 @@ commits once: records, wake-ups, watermarks and the topics that others read. Bet
 our own stages read is a list in memory; a crash throws the whole turn away, and it is done again from the watermark.
 """
 
-import asyncio
 import sqlite3
 import time
 from collections import deque
@@ -65,7 +64,7 @@ class Outbox:
 
 
 class Engine:
-    """Runs the processors over the log. One engine per data folder; `run` until `stop` is set.
+    """Runs the processors over the log, one `turn` after the other. One engine per data folder.
 
     `read(start, limit)` gives the touchpoint frames from an offset on: of the log, or of the archive while rebuilding.
     `spent(stage, messages, seconds)` hears where the time goes. Touchpoints of frames below `restored_before` are read
@@ -96,15 +95,6 @@ class Engine:
     def watermark(self) -> int:
         """The offset of the log that is read next."""
         return self._fold.watermarks.get("touchpoints", 0)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Turn after turn, until `stop` is set."""
-        await self.load()
-        while not stop.is_set():
-            if await self.turn():
-                await asyncio.sleep(0)
-            else:
-                await asyncio.sleep(IDLE)
 
     async def turn(self) -> int:
         """One turn. Returns how many touchpoints and wake-ups it carried through; 0 when there was nothing to do."""

@@ -64,6 +64,7 @@ class EngineProcess:
         self._file = StateFile(self._files.state, STAGES)
         self._log = frames.open_reader(self._files.log)
         self._trimming = Trimming(self._files, settings, clock)
+        self._rebuilding = True  # until it is known that no rebuild was cut short
 
     async def run(self, ready: Callable[[Any], None]) -> None:
         """Turn after turn until SIGTERM; delivery beside it. A bug in either ends the process loudly."""
@@ -85,8 +86,12 @@ class EngineProcess:
         next_trim = time.monotonic() + EVERY
         while not stop.is_set() and not delivery.done():
             if orders.obey(STAGES):
-                engine = await self._engine()
+                engine, self._rebuilding = await self._engine(), True
             done = await engine.turn()
+            if self._rebuilding and not done and engine.watermark >= rebuild.restored_before(self._file.db):
+                self._rebuilding = False
+                if rebuild.end(self._file.db, clock()):
+                    engine = await self._engine()
             metrics.LAG.labels("engine").set(frames.end(self._log, "touchpoints") - engine.watermark)
             if time.monotonic() > next_trim:
                 self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))

@@ -8,8 +8,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
 import clickhouse_connect
+import msgspec
 
+from schemas import fast
 from services.errors import RapportError
+from services.profile.person import GENERATION, Person
 from services.runtime import frames
 from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
@@ -21,6 +24,7 @@ FROM (SELECT offset, index, payload FROM touchpoint_log FINAL
 GROUP BY offset ORDER BY offset LIMIT {frames:UInt32}
 """
 SPAN = 2_000  # offsets asked for at once
+_person = msgspec.msgpack.Decoder(Person).decode
 
 
 class Archive:
@@ -73,6 +77,10 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
     """Throw the records away and start the next generation, in one transaction. The published topics stay."""
     new = generation(db) + 1
     db.execute("BEGIN IMMEDIATE")
+    db.execute("CREATE TABLE IF NOT EXISTS former (profile_id TEXT PRIMARY KEY, workspace TEXT NOT NULL)")
+    persons = db.cursor().execute("SELECT value FROM records_assemble")
+    found = (_person(value) for (value,) in persons)
+    db.executemany("INSERT OR REPLACE INTO former VALUES (?, ?)", ((one.profile_id, one.workspace) for one in found))
     for stage in stages:
         db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
     db.execute("DELETE FROM wakeups")
@@ -80,3 +88,28 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
     put: Sequence[tuple[str, str]] = [("generation", str(new)), ("restored_before", str(log_end))]
     db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
     db.execute("COMMIT")
+
+
+def end(db: sqlite3.Connection, now: int) -> int:
+    """When everything has been read again: publish a tombstone for each profile of the former generation that is none
+    any more (the rules may have changed). One transaction; returns how many there were."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'former'").fetchone():
+        return 0
+    gone = db.execute(
+        "SELECT profile_id, workspace FROM former WHERE profile_id NOT IN (SELECT key FROM records_assemble)"
+    ).fetchall()
+    version = generation(db) * GENERATION
+    lines = [fast.dumps(_tombstone(profile_id, workspace, version)) for profile_id, workspace in gone]
+    db.execute("BEGIN IMMEDIATE")
+    if lines:
+        frames.append(db, "profiles", frames.end(db, "profiles"), now, lines)
+    db.execute("DROP TABLE former")
+    db.execute("COMMIT")
+    return len(lines)
+
+
+def _tombstone(profile_id: str, workspace: str, version: int) -> fast.Profile:
+    return fast.Profile(
+        workspace=workspace, profile_id=profile_id, version=version, deleted=True,
+        traits=fast.EMPTY, computed=fast.EMPTY, consent=fast.EMPTY,
+    )  # fmt: skip

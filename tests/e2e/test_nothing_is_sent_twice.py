@@ -1,4 +1,4 @@
-"""Law 5 on real processes: whatever is sent, replayed, restored, edited or merged again, the sinks receive nothing more."""
+"""Law 5 on real processes: whatever is sent, replayed, restored, edited or merged again, nothing is received twice."""
 
 import gzip
 import random
@@ -30,7 +30,11 @@ RULES = {
 name: thanks
 when: {event: Order Completed}
 then:
-  - email: {from: "Shop <shop@example.com>", subject: "Thanks for {{ touchpoint.properties.total }}", text: "Hello", consent: unless_denied}
+  - email:
+      from: "Shop <shop@example.com>"
+      subject: "Thanks for {{ touchpoint.properties.total }}"
+      text: "Hello"
+      consent: unless_denied
 """,
     "regular": """
 name: regular
