@@ -56,6 +56,12 @@ class Sender(threading.Thread):
         return True
 
 
+def more_answered(senders: list[Sender]) -> None:
+    """Wait until another 500 items have been answered."""
+    target = sum(len(sender.answered) for sender in senders) + 500
+    eventually(lambda: sum(len(sender.answered) for sender in senders) > target)
+
+
 def test_what_was_answered_is_there_once_after_every_kill(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()
@@ -66,12 +72,10 @@ def test_what_was_answered_is_there_once_after_every_kill(tmp_path: Path) -> Non
     for sender in senders:
         sender.start()
     for _ in range(KILLS):
-        before = sum(len(s.answered) for s in senders)
-        eventually(lambda: sum(len(s.answered) for s in senders) > before + 500)
+        more_answered(senders)
         platform.kill()
         platform.start()
-    before = sum(len(s.answered) for s in senders)
-    eventually(lambda: sum(len(s.answered) for s in senders) > before + 500)
+    more_answered(senders)
     stop.set()
     for sender in senders:
         sender.join(30)
