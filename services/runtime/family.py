@@ -43,7 +43,7 @@ class Family:
         for name, work in self._members.items():
             ours, theirs = context.Pipe()
             process = context.Process(target=_live, args=(name, work, self._settings, theirs), name=f"rapport-{name}")
-            process.start()
+            _start(process)
             theirs.close()
             self._children.append(Child(name, process, ours))
         return {child.name: self._await(child) for child in self._children}
@@ -87,9 +87,17 @@ class Family:
         self._children.clear()
 
 
+def _start(process: Any) -> None:
+    """Start a child that ignores Ctrl-C from its first instruction on: the whole group gets it, the parent decides."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _live(name: str, work: Callable[[Any, Callable[[Any], None]], None], settings: Any, pipe: Connection) -> None:
     """What a child does: its work, until it is told to stop or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_watch_parent, args=(pipe,), daemon=True, name="watch-parent").start()
     logs.configure(name)
     try:
