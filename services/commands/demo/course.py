@@ -111,14 +111,20 @@ class Course:
                 lambda: look_up(client, "anonymous_id", story.VISITOR),
                 lambda person: person is not None and person.touchpoints >= visits,
             )
-        story.log_in_and_order(self._running.url, website, shop)
+        story.log_in(self._running.url, website)
+        self._watch.until(
+            "the log-in in a profile",
+            lambda: look_up(client, "user_id", story.CUSTOMER),
+            lambda person: person is not None,
+        )
+        story.order(self._running.url, shop)
         return before
 
     def _followups(self) -> list[FollowUp]:
         """Wait until as much was received as must be, then a moment longer for what must not come."""
         expected = vips(self._purchases)
         self._watch.until(
-            "the follow-ups at the sinks",
+            "the follow-ups of config/rules",
             lambda: followups(Receipts(self._sinks), self._before, expected),
             lambda found: all(one.received >= one.expected for one in found),
         )
