@@ -4,6 +4,7 @@ import sys
 from collections import Counter, deque
 from typing import Annotated
 
+import msgspec
 import typer
 
 from schemas.fast import RejectedItem
@@ -37,12 +38,21 @@ def rejected(
                 counts[item.source, item.code, item.field] += 1
                 newest.append(item)
     if raw:
-        sys.stdout.writelines(item.raw.replace("\n", " ") + "\n" for item in newest)
+        sys.stdout.writelines(_as_it_came(item) + "\n" for item in newest)
     elif as_json:
         for item in newest:
             json_line(item)
     else:
         _tables(counts, newest)
+
+
+def _as_it_came(item: RejectedItem) -> str:
+    """The item on one line. What was no JSON at all was kept as JSON text by `rapport import`: the text itself."""
+    try:
+        text = msgspec.json.decode(item.raw, type=str) if item.raw.startswith('"') else item.raw
+    except msgspec.DecodeError:
+        text = item.raw
+    return text.replace("\n", " ")
 
 
 def _tables(counts: Counter[tuple[str, str, str]], newest: deque[RejectedItem]) -> None:

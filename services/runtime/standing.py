@@ -51,6 +51,15 @@ def archived(files: Files, topic: str) -> int:
         return _offset(warehouse, "SELECT offset FROM watermarks WHERE topic = ?", topic)
 
 
+def all_archived(files: Files) -> dict[str, int]:
+    """The same for every topic that the warehouse has read anything of."""
+    try:
+        with closing(frames.open_reader(files.warehouse)) as warehouse:
+            return dict(warehouse.execute("SELECT topic, offset FROM watermarks"))
+    except sqlite3.OperationalError:
+        return {}
+
+
 def _offset(reader: sqlite3.Connection, sql: str, *values: str) -> int:
     row = reader.execute(sql, values).fetchone()
     return int(row[0]) if row else 0

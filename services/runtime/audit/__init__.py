@@ -42,15 +42,16 @@ def gather(settings: Settings, told: Told = silent) -> Figures:
     if running is None:
         raise RapportError(f"nothing is running on {settings.data}: start it with `rapport up --data {settings.data}`")
     standing.wait("the engine", lambda: standing.folded(files), standing.log_end(files), told)
+    before = standing.all_archived(files)
     with stores.snapshot(files.state) as state, stores.snapshot(files.log) as log:
         held = {name: Held("engine", state) for name in _PUBLISHED}
         held |= {"touchpoints": Held("log", log), "rejected": Held("log", log)}
-        cuts = {name: stores.cut(one.reader, name) for name, one in held.items()}
+        cuts = {name: stores.cut(one.reader, name, before) for name, one in held.items()}
         cuts["touchpoints"] = cuts["touchpoints"]._replace(end=standing.read_next(state))
         known, end = cuts["actions"]
         standing.wait("delivery", lambda: standing.taken(files, known), end, told)
         with stores.snapshot(files.ledger) as ledger:
-            held["deliveries"], cuts["deliveries"] = Held("ledger", ledger), stores.cut(ledger, "deliveries")
+            held["deliveries"], cuts["deliveries"] = Held("ledger", ledger), stores.cut(ledger, "deliveries", before)
             _await_warehouse(files, cuts, told)
             return _figures(held, cuts, Archive(connect(settings, running.clickhouse_port), cuts))
 

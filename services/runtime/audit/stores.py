@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -67,9 +67,9 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
         yield reader
 
 
-def cut(reader: sqlite3.Connection, topic: str, end: int | None = None) -> Cut:
-    """The topic as far as it goes, or to an earlier end."""
-    return Cut(frames.incarnation(reader), frames.end(reader, topic) if end is None else end)
+def cut(reader: sqlite3.Connection, topic: str, before: Mapping[str, int]) -> Cut:
+    """The topic as far as it goes, or as far as the warehouse had read it `before`: a file may have lost its end."""
+    return Cut(frames.incarnation(reader), max(frames.end(reader, topic), before.get(topic, 0)))
 
 
 def topic(reader: sqlite3.Connection, store: str, name: str, end: int) -> Topic:

@@ -1,0 +1,138 @@
+"""The commands on a real platform, as people and programs use them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli import app
+from tests.commands.using_rapport import Command
+
+
+def test_an_event_is_sent_and_its_verdict_told(rapport: Command) -> None:
+    sent = rapport("send", "track", "--user", "u9", "--event", "Visited", "--message-id", "m9", "--json")
+    assert sent.exit_code == 0 and json.loads(sent.stdout) == {"messageId": "m9", "status": "accepted"}
+    again = rapport("send", "track", "--user", "u9", "--event", "Visited", "--message-id", "m9")
+    assert again.exit_code == 0 and "duplicate" in again.stdout
+    refused = rapport("send", "track", "--event", "Visited")
+    assert refused.exit_code == 1 and "no_identifier" in refused.stdout and "userId" in refused.stdout
+
+
+def test_values_of_properties_are_json_or_else_text(rapport: Command) -> None:
+    words = ("-p", "total=12.50", "-p", "zip=01234", "-p", "new=true", "-p", 'size="7"')
+    assert rapport("send", "track", "--user", "u8", "--event", "Typed", *words).exit_code == 0
+    rows = [json.loads(line) for line in rapport("tail", "--no-follow", "--json").stdout.splitlines()]
+    properties = next(row["properties"] for row in rows if row["event"] == "Typed")
+    assert properties == {"total": 12.5, "zip": "01234", "new": True, "size": "7"}
+
+
+def test_an_import_names_bad_rows_and_never_doubles(rapport: Command, tmp_path: Path) -> None:
+    good = b'{"type":"track","userId":"i1","event":"Imported"}'
+    file = tmp_path / "events.ndjson.gz"
+    file.write_bytes(gzip.compress(b"\n".join([good, b"{oops", good, b"", b'{"type":"track","userId":"i1"}'])))
+    first = rapport("import", str(file))
+    assert first.exit_code == 1 and "4 rows: 2 accepted, 0 known already, 2 refused" in first.stdout
+    assert "line 2: the row is not JSON" in first.stderr and "line 5: " in first.stderr and "event" in first.stderr
+    second = json.loads(rapport("import", str(file), "--json").stdout)
+    assert (second["accepted"], second["duplicates"], second["rejected"]) == (0, 2, 2)
+    assert [row["line"] for row in second["refused"]] == [2, 5]
+    mended = gzip.decompress(file.read_bytes()).replace(b"{oops", good.replace(b"i1", b"i2"))
+    third = json.loads(rapport("import", "-", "--json", stdin=mended).stdout)
+    assert (third["accepted"], third["duplicates"], third["rejected"]) == (1, 2, 1)
+
+
+def test_rejected_items_are_listed_with_reasons_and_come_out_as_they_went_in(rapport: Command) -> None:
+    assert rapport("import", "-", stdin=b'{"type": "track", "event": "Lost"}\n{broken').exit_code == 1
+    listed = [json.loads(line) for line in rapport("rejected", "--code", "no_identifier", "--json").stdout.splitlines()]
+    assert listed and {row["code"] for row in listed} == {"no_identifier"} and "userId" in listed[-1]["reason"]
+    assert "no_identifier" in rapport("rejected").stdout
+    raw = rapport("rejected", "--raw").stdout.splitlines()
+    assert raw[-1] == "{broken" and json.loads(raw[-2])["event"] == "Lost"
+
+
+def test_a_person_is_found_by_whatever_they_are_known_by(rapport: Command) -> None:
+    known = [json.loads(rapport("profile", who, "--json").stdout) for who in ("email:ANN@example.com", "u1", "a1")]
+    assert known[0] == known[1] == known[2] and known[0]["identifiers"][0] == "anonymous_id:a1"
+    assert json.loads(rapport("profile", known[0]["profile_id"], "--json").stdout) == known[0]
+    card = rapport("profile", "u1", "--recent", "3")
+    assert "ann@example.com" in card.stdout and "regulars" in card.stdout and "Order Completed" in card.stdout
+    nobody = rapport("profile", "nobody@example.com")
+    assert nobody.exit_code == 1 and "nobody is known by" in nobody.stderr
+
+
+def test_the_warehouse_is_asked_in_sql_and_describes_itself(rapport: Command) -> None:
+    sql = "SELECT uniqExact(profile_id) AS people, sum(revenue) AS total FROM touchpoints WHERE anchor = 'user_id:u0'"
+    assert json.loads(rapport("query", sql, "--json").stdout)["people"] == 1
+    assert rapport("query", sql, "--csv").stdout.startswith('"people","total"\n1,')
+    assert "people" in rapport("query", sql).stdout
+    tables = {one["table"]: one for one in map(json.loads, rapport("query", "--json").stdout.splitlines())}
+    assert {"touchpoints", "profiles", "actions"} <= set(tables)
+    assert all(column["comment"] for one in tables.values() for column in one["columns"])
+    refused = rapport("query", "DROP TABLE touchpoint_log")
+    assert refused.exit_code == 1 and "read-only" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_topics_are_followed_as_lines(rapport: Command) -> None:
+    for topic in ("touchpoints", "rejected", "profiles", "audience-changes", "actions", "deliveries", "duplicates"):
+        lines = rapport("tail", topic, "--no-follow").stdout.splitlines()
+        assert lines and len(lines) == len(rapport("tail", topic, "--no-follow", "--json").stdout.splitlines())
+    unknown = rapport("tail", "cells")
+    assert unknown.exit_code == 1 and "touchpoints" in unknown.stderr
+
+
+def test_follow_ups_that_ended_badly_are_listed_and_sent_again(rapport: Command) -> None:
+    listed = [json.loads(line) for line in rapport("deliveries", "--json").stdout.splitlines()]
+    assert {row["status"] for row in listed} == {"failed"} and "NO_SUCH_URL" in listed[0]["reason"] + listed[0][
+        "recipient"
+    ]
+    again = rapport("resend", listed[0]["key"])
+    assert again.exit_code == 0 and "1 are being sent again" in again.stdout
+    assert rapport("resend", "no-such-key").exit_code == 1
+    assert rapport("resend").exit_code == 1
+    assert rapport("deliveries", "--status", "lost").exit_code == 1
+    assert "thanks" in rapport("deliveries").stdout
+
+
+def test_a_replay_builds_the_same_people_again(rapport: Command) -> None:
+    before = json.loads(rapport("profile", "u1", "--json").stdout)
+    replayed = rapport("replay")
+    assert replayed.exit_code == 0 and "generation" in replayed.stdout
+    after = json.loads(rapport("profile", "u1", "--json").stdout)
+    assert after.pop("version") > before.pop("version") and after == before
+    assert rapport("audit").exit_code == 0
+
+
+NEED_IT = ("send track --user u --event e", "import -", "query SELECT", "audit", "replay", "export -", "restore -",
+           "profile u1", "resend --all")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NEED_IT)
+def test_a_command_that_needs_the_platform_says_how_to_start_it(
+    tmp_path: Path, config_folder: Path, words: str
+) -> None:
+    folder = str(tmp_path / "nothing")
+    given: dict[str, str | None] = {"RAPPORT_DATA": folder, "RAPPORT_CONFIG": str(config_folder)}
+    ended = CliRunner().invoke(app, words.split(), input=b"{}", env=given, catch_exceptions=False)
+    assert ended.exit_code == 1 and f"rapport up --data {folder}" in ended.stderr
+
+
+@pytest.mark.parametrize("name", sorted(command.name or "" for command in app.registered_commands))
+def test_every_command_explains_itself_with_examples(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"])
+    assert shown.exit_code == 0 and shown.stdout.count(f"rapport {name}") >= 1
+
+
+def test_all_that_is_wrong_with_a_configuration_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text("sources:\n  - {name: web, write_key: k, color: red}\n")
+    (tmp_path / "traits.yaml").write_text("traits: 7\n")
+    checked = CliRunner().invoke(app, ["check-config", str(tmp_path)])
+    assert checked.exit_code == 1 and "sources.yaml" in checked.stderr and "traits.yaml" in checked.stderr
+    listed = json.loads(CliRunner().invoke(app, ["check-config", str(tmp_path), "--json"]).stdout)
+    assert not listed["ok"] and len(listed["problems"]) >= 2
+
+
+def test_a_configuration_that_is_right_is_summed_up(config_folder: Path) -> None:
+    checked = CliRunner().invoke(app, ["check-config", str(config_folder), "--json"])
+    assert checked.exit_code == 0 and json.loads(checked.stdout)["config"]["rules"] == ["thanks"]

@@ -1,0 +1,37 @@
+"""The command line on a platform, in this process."""
+
+import json
+from collections.abc import Callable
+
+from typer.testing import CliRunner, Result
+
+from services.cli import app
+from tests.e2e.running import Platform
+
+Command = Callable[..., Result]
+
+
+def command_line(up: Platform) -> Command:
+    """Commands on this platform's folder, in this process."""
+    given: dict[str, str | None] = {"RAPPORT_DATA": str(up.data), "RAPPORT_CONFIG": str(up.config)}
+
+    def run(*words: str, stdin: bytes | None = None) -> Result:
+        return CliRunner().invoke(app, list(words), input=stdin, env=given, catch_exceptions=False)
+
+    return run
+
+
+def unbalanced(rapport: Command) -> set[str]:
+    """The accounts that do not balance; the exit code must say the same."""
+    done = rapport("audit", "--json")
+    report = json.loads(done.stdout)
+    found = {account["title"] for account in report["accounts"] if not account["balanced"]}
+    assert done.exit_code == (1 if found else 0) and report["balanced"] is not bool(found)
+    return found
+
+
+def order(user: str, total: int) -> bytes:
+    """A row of a file to import."""
+    properties = {"total": total + 0.1}
+    call = {"type": "track", "userId": user, "event": "Order Completed", "timestamp": "2024-05-06T07:08:09Z"}
+    return json.dumps({**call, "messageId": f"order-{total}", "properties": properties}).encode()
