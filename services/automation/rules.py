@@ -17,6 +17,7 @@ import msgspec
 from schemas.fast import Action, Cause
 from services.automation.check import CompiledRule, RuleId, compile_rule, consents
 from services.automation.definitions import Rule
+from services.conditions.subject import event_name
 from services.conditions.subject import facts
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 
@@ -63,8 +64,7 @@ class Rules:
 
     def _acting(self, cause: Cause) -> Iterator[CompiledRule]:
         """The rules that this cause triggers and that may act on it, whatever their conditions say."""
-        touchpoint = cause.touchpoint
-        event = "" if cause.audience else touchpoint.event
+        event = "" if cause.audience else event_name(cause.touchpoint)
         for compiled, live in self._by_trigger.get((cause.workspace, cause.audience, event), ()):
             if may_act(compiled.rule, live, cause):
                 yield compiled

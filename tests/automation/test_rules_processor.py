@@ -167,3 +167,10 @@ def test_an_email_asks_for_consent_and_a_webhook_does_not(consent: str, required
     for mode, allowed in (("required", required), ("unless_denied", unless_denied)):
         kinds = [a.kind for a in actions([with_consent(mode)], cause(profile=person(consent)))]
         assert kinds == ["webhook"] + ["email"] * allowed
+
+
+@pytest.mark.parametrize(("kind", "event", "trigger"), [("page", "Home", "page"), ("identify", "", "identify")])
+def test_calls_other_than_track_trigger_by_their_type(kind: str, event: str, trigger: str) -> None:
+    visit = touchpoint(type=kind, event=event)
+    assert len(actions([rule(when={"event": trigger})], cause(visit))) == 1
+    assert actions([rule(when={"event": "Home"})], cause(visit)) == []
