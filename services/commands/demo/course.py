@@ -82,7 +82,11 @@ class Course:
                 shown.update(seen, completed=int(count * share))
                 return share
 
-            loaded = load(client, source.write_key, limits, self._purchases, lambda n: shown.advance(accepted, n))
+            def advance(answered: int) -> None:
+                shown.advance(accepted, answered)
+                look()
+
+            loaded = load(client, source.write_key, limits, self._purchases, advance)
             self._watch.until("every purchase in profiles and ClickHouse", look, lambda share: share >= 1)
         seconds = time.monotonic() - loaded.began
         return loaded, Speed(count, known == 0, loaded.ended - loaded.began, seconds)

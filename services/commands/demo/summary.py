@@ -37,7 +37,7 @@ def events(before: Mapping[str, int], after: Mapping[str, int]) -> None:
     """What became of every event: in this run, and altogether."""
     columns = ("events", "in this run", "altogether")
     rows = [(name, count - before[name], count) for name, count in after.items()]
-    table("Events, with the story's, each of which was sent twice", columns, rows, numbers=columns[1:])
+    table("Events (the story was sent twice)", columns, rows, numbers=columns[1:])
 
 
 def totals(expected: Totals, archive: Totals, profiles: Totals) -> None:
