@@ -17,8 +17,7 @@ import msgspec
 from schemas.fast import Action, Cause
 from services.automation.check import CompiledRule, RuleId, compile_rule, consents
 from services.automation.definitions import Rule
-from services.conditions.subject import event_name
-from services.conditions.subject import facts
+from services.conditions.subject import event_name, facts
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 
 DAY = 86_400_000
