@@ -26,7 +26,7 @@ class Topic(NamedTuple):
 
 
 _ALL = (
-    Topic("touchpoints", wire.Touchpoint, "anchor", ("collectors",), ("fold", "warehouse")),
+    Topic("touchpoints", wire.Touchpoint, "profile_id(anchor)", ("collectors",), ("fold", "warehouse")),
     Topic("rejected", wire.RejectedItem, "source", ("collectors",), ("warehouse",), partitions=8),
     Topic("commands", wire.Command, "command", ("collectors",), ("engine",), partitions=1),
     Topic("evidence", wire.Evidence, "workspace", ("fold",), ("identity",), partitions=1),

@@ -44,7 +44,7 @@ class Message(BaseModel):
 
 
 class Touchpoint(Message):
-    """What a customer did, as the collector accepted and stamped it. Key: anchor.
+    """What a customer did, as the collector accepted and stamped it. Key: the anchor's profile_id().
 
     `identifiers` are normalised, the anchor first, then by priority and value. `evidence_at` is the corrected event
     time clamped to [received_at - the source's max_backdate, received_at]; `timestamp` is the corrected event time.
