@@ -11,7 +11,7 @@ CREATE OR REPLACE VIEW touchpoints
     revenue Nullable(Decimal(38, 9)) COMMENT 'properties.revenue, else properties.total, as an exact decimal: sum(revenue) is right to the cent',
     properties JSON COMMENT 'What the sender said about the event: properties.name. Numbers are Float64: for exact sums of others than revenue write sum(toDecimal128OrNull(toString(properties.name), 9))',
     traits JSON COMMENT 'What the sender said about the person: traits.name',
-    context JSON COMMENT 'Where it happened (page, device, library); computed from the payload, so slower to read',
+    context JSON COMMENT 'Where it happened (page, device, library); computed from the payload, so slow to read as a whole: JSONExtractString(payload, ''context'', ''page'', ''url'') is quicker',
     channel LowCardinality(String) COMMENT 'Channel of the source: web, email, phone, ...',
     source LowCardinality(String) COMMENT 'Name of the source that sent it',
     message_id String COMMENT 'The id that the sender gave it',

@@ -88,6 +88,13 @@ def test_a_setting_is_a_value_and_no_statement(warehouse: WarehouseProcess) -> N
     assert warehouse.get("SELECT 1", param_a="1}'; DROP TABLE x").body == b"1\n"
 
 
+def test_no_header_is_smuggled_into_the_answer(warehouse: WarehouseProcess) -> None:
+    answer = warehouse.get("SELECT 1", query_id="x\r\nset-cookie: a=b")
+    assert answer.body == b"1\n"
+    assert "set-cookie" not in answer.headers
+    assert warehouse.get("SELECT 1", query_id="mine").headers["x-clickhouse-query-id"] == "mine"
+
+
 def test_settings_of_one_reader_are_not_those_of_the_next(warehouse: WarehouseProcess) -> None:
     setting = "SELECT getSetting('max_execution_time')"
     assert warehouse.get(setting, max_execution_time="7").body == b"7\n"

@@ -6,7 +6,6 @@ first byte cuts the connection, so that no half answer looks whole.
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -154,7 +153,7 @@ def _about(asked: Question) -> Headers:
     return [
         (b"content-type", b"text/plain; charset=UTF-8"),
         (b"x-content-type-options", b"nosniff"),
-        (b"x-clickhouse-query-id", (asked.query_id or str(uuid.uuid4())).encode("ascii", "replace")),
+        (b"x-clickhouse-query-id", asked.query_id.encode()),
         (b"x-clickhouse-format", asked.format.encode()),
         (b"x-clickhouse-timezone", b"UTC"),
         (b"x-clickhouse-server-display-name", b"rapport"),

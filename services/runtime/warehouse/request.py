@@ -1,6 +1,7 @@
 """One HTTP request as a question to the warehouse: statement, parameters, settings, how to answer."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ from services.runtime.warehouse import guard
 from services.runtime.warehouse.engine import DATABASE
 from services.runtime.warehouse.limits import LARGEST_QUERY, READER_SETTINGS, TRANSPORT_SETTINGS
 
+_QUERY_ID = re.compile(r"[0-9A-Za-z_.:-]{1,100}")
 _DISPOSITION = re.compile(rb'name="([^"]*)"')
 
 
@@ -69,8 +71,13 @@ def question(
         _settings(given),
         named,
         given.get("wait_end_of_query", "0") != "0",
-        given.get("query_id", "")[:100],
+        _query_id(given.get("query_id", "")),
     )
+
+
+def _query_id(given: str) -> str:
+    """The client's name for its query, or a new one: it goes into a header."""
+    return given if _QUERY_ID.fullmatch(given) else str(uuid.uuid4())
 
 
 def _statement(query: str, body: bytes) -> str:
