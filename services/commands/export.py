@@ -21,9 +21,10 @@ from services.commands.reach import files_of, running_on
 from services.commands.show import progress, remarks
 from services.commands.waiting import bars
 from services.errors import RapportError
-from services.runtime import frames, ledger_desk, standing
+from services.runtime import frames, standing
 from services.runtime.clickhouse_reader import connect
 from services.runtime.files import Files
+from services.runtime.followups import desk
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -102,6 +103,6 @@ def _until_delivery_knows(files: Files) -> None:
 def _ledger(files: Files, out: IO[bytes]) -> int:
     """Write a line for each row of the ledger. Returns how many there were."""
     number = 0
-    for number, line in enumerate(ledger_desk.export(files.ledger), 1):  # noqa: B007
+    for number, line in enumerate(desk.export(files.ledger), 1):  # noqa: B007
         out.write(b'{"follow_up":' + line + b"}\n")
     return number

@@ -17,18 +17,18 @@ from services.configuration import Config, load_config
 from services.pipeline import STAGES, processors
 from services.runtime import frames, metrics, rebuild
 from services.runtime.collector import clock
-from services.runtime.delivery import Delivery, Sender
 from services.runtime.engine import IDLE, Engine
 from services.runtime.files import Files
-from services.runtime.ledger import Ledger
-from services.runtime.mail_sender import MailSender, MailServer
+from services.runtime.followups.delivery import Delivery, Sender
+from services.runtime.followups.ledger import Ledger
+from services.runtime.followups.mail import MailSender, MailServer
+from services.runtime.followups.renderer import Renderer
+from services.runtime.followups.webhook import WebhookSender
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
-from services.runtime.renderer import Renderer
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 from services.runtime.trimming import EVERY, Trimming
-from services.runtime.webhook_sender import WebhookSender
 
 _log = structlog.get_logger()
 

@@ -8,8 +8,9 @@ import structlog
 
 from schemas.fast import Command
 from services.errors import Rejected
-from services.runtime import frames, ledger_desk, rebuild
-from services.runtime.ledger import Ledger
+from services.runtime import frames, rebuild
+from services.runtime.followups import desk
+from services.runtime.followups.ledger import Ledger
 
 _log = structlog.get_logger()
 _MARK = "commands"  # in the state file's table `about`: the offset to read next
@@ -41,10 +42,10 @@ class Orders:
             rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"))
             return True
         if order.command == "resend":
-            ledger_desk.send_again(self._ledger, [order.argument], self._clock())
+            desk.send_again(self._ledger, [order.argument], self._clock())
         else:
             try:
-                ledger_desk.restore(self._ledger, order.argument.encode().split(b"\n"), self._clock())
+                desk.restore(self._ledger, order.argument.encode().split(b"\n"), self._clock())
             except Rejected as wrong:
                 _log.error("the ledger's rows were not restored", reason=wrong.reason)
         return False

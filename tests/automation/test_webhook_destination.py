@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from services.automation.actions.webhook import WebhookCall
 from services.automation.steps import WebhookStep
-from services.runtime.sending import Result
-from services.runtime.webhook_sender import WebhookSender
+from services.runtime.followups.sending import Result
+from services.runtime.followups.webhook import WebhookSender
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOON = 1_700_000_000_000

@@ -10,11 +10,11 @@ from services.automation.check import compile_rules
 from services.automation.definitions import Rule
 from services.automation.rules import Rules
 from services.processor import Frame
-from services.runtime.delivery import Delivery, Pace, Sender
-from services.runtime.ledger import Ledger, Send, rows
-from services.runtime.mail_sender import MailSender, MailServer
-from services.runtime.renderer import Renderer
-from services.runtime.webhook_sender import WebhookSender
+from services.runtime.followups.delivery import Delivery, Pace, Sender
+from services.runtime.followups.ledger import Ledger, Send, rows
+from services.runtime.followups.mail import MailSender, MailServer
+from services.runtime.followups.renderer import Renderer
+from services.runtime.followups.webhook import WebhookSender
 from tests.automation.causes import NOON, live, person
 from tests.runtime.sinks import MailSink, WebSink, mail_sink, web_sink
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.automation.actions.webhook import webhook_id
-from services.runtime.delivery import Sender
-from services.runtime.ledger import Claim, Ledger, Send
-from services.runtime.sending import Result
+from services.runtime.followups.delivery import Sender
+from services.runtime.followups.ledger import Claim, Ledger, Send
+from services.runtime.followups.sending import Result
 from tests.automation.causes import calling, cause, rule, touchpoint
 from tests.runtime.delivering import DAY, World, a_world, every, settled
 

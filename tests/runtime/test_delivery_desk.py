@@ -8,8 +8,8 @@ import pytest
 
 from services.errors import Rejected
 from services.runtime import frames
-from services.runtime.ledger import Ledger, rows
-from services.runtime.ledger_desk import AGAIN, export, restore, send_again
+from services.runtime.followups.desk import AGAIN, export, restore, send_again
+from services.runtime.followups.ledger import Ledger, rows
 from tests.automation.causes import cause, person, rule, touchpoint
 from tests.runtime.delivering import World, a_world, every
 

@@ -13,10 +13,10 @@ import pytest
 from services.automation.actions.webhook import webhook_id
 from services.errors import Rejected, Retry
 from services.runtime import frames
-from services.runtime.addresses import is_public, resolve
-from services.runtime.ledger import Ledger
-from services.runtime.mail_sender import MailServer
-from services.runtime.sending import LONGEST, pause
+from services.runtime.followups.addresses import is_public, resolve
+from services.runtime.followups.ledger import Ledger
+from services.runtime.followups.mail import MailServer
+from services.runtime.followups.sending import LONGEST, pause
 from tests.automation.causes import NOON, calling, cause, person, rule, touchpoint
 from tests.runtime.delivering import DAY, SECRET, World, a_world
 

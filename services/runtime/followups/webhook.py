@@ -9,8 +9,8 @@ import httpx
 
 from services.automation.actions.webhook import WebhookCall, signed
 from services.errors import Rejected, Retry
-from services.runtime.addresses import resolve
-from services.runtime.sending import Result
+from services.runtime.followups.addresses import resolve
+from services.runtime.followups.sending import Result
 
 SECONDS = 20.0  # for one whole call; Standard Webhooks advises 15 to 30
 

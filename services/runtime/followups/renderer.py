@@ -108,7 +108,7 @@ async def _started() -> asyncio.subprocess.Process:
     place = {"PYTHONPATH": str(Path(services.__path__[0]).parent)}
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
     pipe = asyncio.subprocess.PIPE
-    command = (sys.executable, "-m", "services.runtime.renderer")
+    command = (sys.executable, "-m", "services.runtime.followups.renderer")
     return await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, limit=LONGEST_LINE, env=kept | place, start_new_session=True
     )

@@ -6,7 +6,7 @@
        ├──► held     ├──► failed     (it can never be made or accepted as it is)
        └──► failed   └──► uncertain  (it may have arrived, and the destination cannot tell a repetition)
 
-Only `waiting` rows are ever sent. `held`, `failed`, `uncertain` and `dead` wait for a person (ledger_desk.py).
+Only `waiting` rows are ever sent. `held`, `failed`, `uncertain` and `dead` wait for a person (desk.py).
 One process writes the file; any may read it. What happened is told on the topic `deliveries` in the same transaction.
 """
 

@@ -20,9 +20,9 @@ from services.automation.actions.email import Email
 from services.automation.actions.webhook import WebhookCall
 from services.automation.check import CompiledRule, RuleId, hold
 from services.errors import Rejected, Retry
-from services.runtime.ledger import Claim, Ledger, Send, Settled
-from services.runtime.renderer import Renderer
-from services.runtime.sending import Result, pause
+from services.runtime.followups.ledger import Claim, Ledger, Send, Settled
+from services.runtime.followups.renderer import Renderer
+from services.runtime.followups.sending import Result, pause
 
 MOST_TAKEN = 500  # actions read from the log at once
 GRACE = 10.0  # seconds that calls under way get when the platform stops

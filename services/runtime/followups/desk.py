@@ -10,7 +10,7 @@ from schemas import fast
 from schemas.fast import Action
 from services.errors import Rejected
 from services.runtime import frames
-from services.runtime.ledger import Ledger, Send, Status, insert, rows, told
+from services.runtime.followups.ledger import Ledger, Send, Status, insert, rows, told
 
 AGAIN: tuple[Status, ...] = (
     "dead",

@@ -8,7 +8,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from pydantic import SecretStr
 
 from services.automation.actions.email import Email
-from services.runtime.sending import Result
+from services.runtime.followups.sending import Result
 
 SECONDS = 30.0  # for finding out whether the server takes it, and again for handing it over
 

@@ -1,0 +1,1 @@
+"""Follow-ups on their way out: the ledger, delivery, and the ways that e-mails and webhooks leave."""
