@@ -8,8 +8,8 @@ from services.commands.options import AsJson, Data, settings_of
 from services.commands.reach import files_of, reading
 from services.commands.show import instant, json_line, plain, table
 from services.errors import RapportError
-from services.runtime.ledger import Status, rows
-from services.runtime.ledger_desk import AGAIN
+from services.runtime.followups.desk import AGAIN
+from services.runtime.followups.ledger import Status, rows
 
 _ENDED_BADLY = ",".join(AGAIN)
 

@@ -10,8 +10,8 @@ from services.commands.options import Data, settings_of
 from services.commands.reach import ask, files_of, http, reading, running_on
 from services.errors import RapportError
 from services.runtime.files import Files
-from services.runtime.ledger import rows
-from services.runtime.ledger_desk import AGAIN
+from services.runtime.followups.desk import AGAIN
+from services.runtime.followups.ledger import rows
 
 PATIENCE = 15.0  # seconds until the engine must have heard it
 
