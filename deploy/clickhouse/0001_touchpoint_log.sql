@@ -5,7 +5,8 @@
 -- UTF-8, a thousand nested lists) can hide who did what when: the objects then read as {}, and the payload is kept.
 -- The same position inserted twice is one row: ReplacingMergeTree by a key that contains it, in partitions that
 -- depend on the payload alone. A person's touchpoints lie together: a page of the timeline takes 45 ms of 200,000 rows
--- where the order (event, timestamp) takes 300, and counts by event or time take the same. fsync_after_insert: the writer moves its watermark on only after the part is on disk.
+-- where the order (event, timestamp) takes 300, and counts by event or time take the same. fsync_after_insert: the
+-- writer moves its watermark on only after the part is on disk.
 CREATE TABLE IF NOT EXISTS touchpoint_log
 (
     incarnation LowCardinality(String) COMMENT 'Life of the topic that the position belongs to; a re-created log has another',
