@@ -67,8 +67,8 @@ class Engine:
     """Runs the processors over the log, one `turn` after the other. One engine per data folder.
 
     `read(start, limit)` gives the touchpoint frames from an offset on: of the log, or of the archive while rebuilding.
-    `spent(stage, messages, seconds)` hears where the time goes. Touchpoints of frames below `restored_before` are read
-    once more, so they count as restored.
+    `spent(stage, messages, seconds)` hears where the CPU's time goes. Touchpoints of frames below `restored_before` are
+    read once more, so they count as restored.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class Engine:
         self._file.begin()
         try:
             done = await self._carry(stored)
-            began = time.perf_counter()
+            began = time.thread_time()
             for state in self._states:
                 state.flush()
             self._outbox.write(self._clock())
             self._file.db.execute("COMMIT")
-            self._spent("commit", done, time.perf_counter() - began)
+            self._spent("commit", done, time.thread_time() - began)
         except BaseException:
             self._outbox.settle(committed=False)
             self._file.rollback()
@@ -127,7 +127,7 @@ class Engine:
         return done + len(frame.messages)
 
     def _frame(self, stored: Sequence[frames.StoredFrame]) -> Frame:
-        began = time.perf_counter()
+        began = time.thread_time()
         messages: list[Any] = []
         positions: list[tuple[int, int]] = []
         for one in stored:
@@ -135,7 +135,7 @@ class Engine:
             messages += found if one.offset >= self._restored_before else [_restored(m) for m in found]
             positions += [(one.offset, index) for index in range(one.count)]
         self._now = max(self._now, max(m.received_at for m in messages))
-        self._spent("decode", len(messages), time.perf_counter() - began)
+        self._spent("decode", len(messages), time.thread_time() - began)
         return Frame("touchpoints", 0, messages, self._now, positions)
 
     async def _due(self, until: int) -> bool:
@@ -163,9 +163,9 @@ class Engine:
                         busy = True
 
     async def _handle(self, handler: Handler, frame: Frame, watermark: dict[str, int]) -> None:
-        began = time.perf_counter()
+        began = time.thread_time()
         await handler.handle(frame, watermark)
-        self._spent(handler.processor.name, len(frame.messages), time.perf_counter() - began)
+        self._spent(handler.processor.name, len(frame.messages), time.thread_time() - began)
 
 
 def _restored(message: Any) -> Any:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+PAGE = 4_096
+CHECKPOINT = 4 * 1024 * 1024  # what is only appended gains nothing by waiting, and the commit should stay short
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS frames (
   topic TEXT NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL,
@@ -29,12 +32,17 @@ class StoredFrame:
     body: bytes
 
 
-def open_file(path: Path) -> sqlite3.Connection:
-    """Open (make) a log file for its one writer. Commits are explicit."""
+def open_file(path: Path, page: int = PAGE, checkpoint: int = CHECKPOINT) -> sqlite3.Connection:
+    """Open (make) a log file for its one writer. Commits are explicit.
+
+    `page` is the size of its pages in bytes (of a file that is made), `checkpoint` how many bytes gather in the
+    write-ahead log before they are put into their places, which makes that commit a longer one.
+    """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection.execute(f"PRAGMA page_size={page}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.execute(f"PRAGMA wal_autocheckpoint={checkpoint // page}")
     connection.executescript(_TABLES)
     connection.execute("INSERT OR IGNORE INTO about VALUES ('incarnation', ?)", (uuid.uuid4().hex,))
     return connection

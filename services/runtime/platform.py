@@ -8,12 +8,14 @@ from typing import IO
 
 from services.configuration import load_config
 from services.errors import RapportError
+from services.pipeline import STAGES
 from services.runtime import frames, metrics
 from services.runtime.collector import serve as serve_collector
 from services.runtime.engine_process import serve as serve_engine
 from services.runtime.family import Family
 from services.runtime.files import Files, Running, announce, find_running
 from services.runtime.settings import Settings
+from services.runtime.sqlite_state import StateFile
 from services.runtime.warehouse.process import serve as serve_warehouse
 
 
@@ -38,8 +40,9 @@ class Platform:
         load_config(self._settings.config)  # what is wrong is said here, once, before anything runs
         self._take_folder()
         self._check_ports()
-        for path in (self._files.log, self._files.state, self._files.ledger):
+        for path in (self._files.log, self._files.ledger):
             frames.open_file(path).close()
+        StateFile(self._files.state, STAGES).close()
         metrics.share(self._files.folder / "metrics")
         said = self.family.start()
         assert self._settings.admin_key is not None
