@@ -18,7 +18,8 @@ from schemas.fast import Touchpoint
 from services.commands.options import Data, settings_of
 from services.commands.reach import ask, http, running_on
 from services.commands.show import progress
-from services.errors import RapportError
+from services.errors import RapportError, Rejected
+from services.runtime.followups import desk
 
 BATCH = 4 * 1024 * 1024  # bytes of lines in one request
 
@@ -41,7 +42,6 @@ class Contents(NamedTuple):
 
 _line = msgspec.json.Decoder(Line).decode
 _touchpoint = msgspec.json.Decoder(Touchpoint).decode
-_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def restore(
@@ -115,12 +115,12 @@ def checked(paths: Iterable[Path]) -> Contents:
                 _touchpoint(line.touchpoint)
                 touchpoints += 1
             elif line.follow_up:
-                _row(line.follow_up)
+                desk.restored(bytes(line.follow_up), number, now=0)
                 follow_ups += 1
             else:
                 before = should or (0, 0)
                 should = (before[0] + line.end["touchpoints"], before[1] + line.end["follow_ups"])
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, KeyError, Rejected) as error:
             raise RapportError(f"{path} line {number} is not what `rapport export` wrote: {error}") from None
     return Contents(touchpoints, follow_ups, should)
 

@@ -70,7 +70,7 @@ def test_an_export_that_is_not_whole_is_refused_unless_a_part_is_asked_for(
     refused = rapport("restore", "-", stdin=half)
     assert refused.exit_code == 1 and "not whole" in refused.stderr
     assert rapport("restore", "-", "--partial", stdin=half).exit_code == 0
-    for wrong in (b'{"touchpoint":{}}', b"{", b'{"touchpint":{}}', b'{"follow_up":7}'):
+    for wrong in (b'{"touchpoint":{}}', b"{", b'{"touchpint":{}}', b'{"follow_up":{"v":1}}'):
         told = rapport("restore", "-", stdin=exported[0] + b"\n" + wrong)
         assert told.exit_code == 1 and "line 2" in told.stderr
 

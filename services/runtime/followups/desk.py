@@ -58,11 +58,12 @@ def restore(ledger: Ledger, lines: Iterable[bytes], now: int) -> int:
     added = 0
     with ledger.transaction() as db:
         for number, line in enumerate(lines, 1):
-            added += insert(db, _restored(line, number, now))
+            added += insert(db, restored(line, number, now))
     return added
 
 
-def _restored(line: bytes, number: int, now: int) -> Send:
+def restored(line: bytes, number: int, now: int) -> Send:
+    """The row that an exported line becomes. Raises Rejected (code "ledger"), naming `number`, for another."""
     try:
         found = msgspec.structs.asdict(msgspec.json.decode(line, type=_Line))
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
