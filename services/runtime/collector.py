@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from prometheus_client import CollectorRegistry, multiprocess
 
 from services.configuration import load_config
@@ -41,7 +42,7 @@ def clock() -> int:
 
 def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     """Run until SIGTERM. Says its port when it is ready."""
-    asyncio.run(_serve(settings, ready))
+    uvloop.run(_serve(settings, ready))
 
 
 async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
@@ -51,7 +52,7 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     port = listener.getsockname()[1]
     app = _application(settings, files, journal)
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
+        app, http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
         timeout_graceful_shutdown=5, server_header=False, ws="none",
     )  # fmt: skip
     server = uvicorn.Server(config)
