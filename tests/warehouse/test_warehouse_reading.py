@@ -34,6 +34,7 @@ def test_the_ordinary_client_reads_rows_columns_and_streams(client: Client) -> N
     with client.query_rows_stream(MANY) as stream:
         assert sum(number for number, _ in stream) == 299_999 * 300_000 // 2
     assert "touchpoints" in {name for (name,) in client.query("SHOW TABLES").result_rows}
+    assert "touchpoints" in str(client.command("SHOW TABLES"))
     assert client.query("SELECT * FROM touchpoints LIMIT 0").column_names[:2] == ("workspace", "profile_id")
 
 
@@ -76,6 +77,10 @@ def test_curl_reads(warehouse: WarehouseProcess) -> None:
     assert curl("-u", "reader:", f"{address}?database=rapport&query=SELECT+currentDatabase()") == "rapport\n"
     assert curl(f"{address}?query=SELECT+1,", "-d", " 2 FORMAT CSV") == "1,2\n"
     assert "READONLY" in curl(f"{address}?query=DROP+TABLE+x")
+    assert "touchpoints" in curl(f"{address}?user=reader&query=SHOW+TABLES").splitlines()
+    assert curl(f"{address}?query=DESCRIBE+touchpoints").startswith("workspace\t")
+    assert curl(f"{address}?query=EXISTS+touchpoints") == "1\n"
+    assert "event" in curl(f"{address}?query=EXPLAIN+SELECT+event+FROM+touchpoints")
 
 
 @pytest.mark.parametrize(("encoding", "unpack"), [("gzip", gzip.decompress), ("lz4", lz4.frame.decompress)])

@@ -52,14 +52,17 @@ _SHOW = frozenset({
     "indices", "keys", "full", "extended", "grants", "views",
 })  # fmt: skip
 _EXPLAINED = frozenset({"ast", "syntax", "query", "tree", "plan", "pipeline", "estimate"})
-_FIRST = frozenset({"select", "with", "from", "show", "describe", "desc", "explain", "exists"})
+_SELECTS = frozenset({"select", "with", "from"})
+_FIRST = _SELECTS | {"show", "describe", "desc", "explain", "exists"}
 
 
 class Statement(NamedTuple):
-    """A statement that may run, and the output format that it names itself, in lower case, or an empty text."""
+    """A statement that may run, the output format that it names itself (in lower case, or an empty text), and whether
+    it selects rows, which the engine can stream; what SHOW, DESCRIBE, EXPLAIN and EXISTS answer it cannot."""
 
     sql: str
     format: str
+    selects: bool
 
 
 def check(sql: str, table_functions: frozenset[str]) -> Statement:
@@ -74,7 +77,7 @@ def check(sql: str, table_functions: frozenset[str]) -> Statement:
         raise Rejected("empty", "the query is empty", hint="send a SELECT in the body, or as ?query=")
     if any(part[:2] == ("sign", ";") for part in parts):
         raise Rejected("several", "one statement a request: send them one after the other")
-    _check_kind(parts)
+    first = _check_kind(parts)
     found = ""
     for at, part in enumerate(parts):
         if part.kind in ("word", "name"):
@@ -83,7 +86,7 @@ def check(sql: str, table_functions: frozenset[str]) -> Statement:
             found = _format(parts, at) or found
         elif part[:2] == ("sign", "{"):
             _check_parameter(parts, at)
-    return Statement(sql, found)
+    return Statement(sql, found, first in _SELECTS)
 
 
 def _word(parts: Sequence[Token], at: int) -> str:
@@ -95,8 +98,8 @@ def _sign(parts: Sequence[Token], at: int) -> str:
     return parts[at].text if 0 <= at < len(parts) and parts[at].kind == "sign" else ""
 
 
-def _check_kind(parts: Sequence[Token]) -> None:
-    """Only statements that read."""
+def _check_kind(parts: Sequence[Token]) -> str:
+    """Only statements that read. Returns the first word."""
     start = 0
     while _sign(parts, start) == "(":
         start += 1
@@ -112,6 +115,7 @@ def _check_kind(parts: Sequence[Token]) -> None:
         raise Rejected("readonly", f"SHOW {second.upper()} is not answered here", hint="SHOW TABLES works")
     if first == "explain":
         _check_explained(parts, start + 1)
+    return first
 
 
 def _check_explained(parts: Sequence[Token], at: int) -> None:

@@ -70,7 +70,7 @@ def question(
         {name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")},
         _settings(given),
         named,
-        given.get("wait_end_of_query", "0") != "0",
+        given.get("wait_end_of_query", "0") != "0" or not checked.selects,
         _query_id(given.get("query_id", "")),
     )
 
