@@ -26,7 +26,7 @@ def processors(
     watched = [rule.when.enters for rule in config.rules if rule.when.enters]
     return [
         Fold(config.definitions, window=dedup_days * DAY),
-        Identity(config.identity),
+        Identity(config.identity, generation),
         Assemble(config.definitions, generation, triggers, watched),
         Rules(config.rules, live_at),
     ]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+GENERATION = 2**40  # versions that one generation of the records may use: those of the next are higher than all of them
 WAKEUPS = "wakeups"  # the pseudo-topic whose messages are the wake-ups that fell due
 
 

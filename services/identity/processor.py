@@ -14,18 +14,19 @@ from services.identifiers import IdentityRules
 from services.identity.component import Decider
 from services.identity.records import NEVER, Known, Record, value_key
 from services.identity.turn import Change, Turn, View, previous_identifiers, stand_in
-from services.processor import Emit, Frame, Outcome
+from services.processor import GENERATION, Emit, Frame, Outcome
 
 
 class Identity:
-    """Processor: decides whose every identifier is."""
+    """Processor: decides whose every identifier is. `generation` grows with every rebuild, and with it the versions
+    of memberships; an identifier that never changed hands is at version 0 in each of them."""
 
     name = "identity"
     inputs = ("evidence",)
     record = Record
 
-    def __init__(self, rules: IdentityRules):
-        self._rules = rules
+    def __init__(self, rules: IdentityRules, generation: int = 0):
+        self._rules, self._first = rules, generation * GENERATION
         self._decider = Decider(rules)
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
@@ -61,10 +62,11 @@ class Identity:
         for evidence in frame.messages:
             turn = Turn(self._rules, self._decider, evidence, view)
             changes = turn.apply()
-            emits += [_moved(evidence, change) for change in changes]
+            emits += [_moved(evidence, change, self._first + change.version) for change in changes]
             if changes:
                 emits += _told(evidence, changes)
-            emits.append(_answer(evidence, *turn.owner(evidence.anchor)))
+            owner, version = turn.owner(evidence.anchor)
+            emits.append(_answer(evidence, owner, self._first + version if version else 0))
         return Outcome(view.changes, emits, [])
 
 
@@ -82,14 +84,14 @@ def _ask_known(workspace: str, identifier: str, have: Mapping[str, Any], wanted:
     return known.received_at == NEVER
 
 
-def _moved(evidence: Evidence, change: Change) -> Emit:
+def _moved(evidence: Evidence, change: Change, version: int) -> Emit:
     """The membership of one identifier whose owner is another now."""
     workspace = evidence.workspace
     message = Membership(
         workspace=workspace,
         identifier=change.identifier,
         owner=profile_id(workspace, change.now),
-        version=change.version,
+        version=version,
         cause=evidence.message_id,
     )
     return Emit("membership", profile_id(workspace, change.identifier), message)

@@ -8,11 +8,10 @@ import msgspec
 from schemas.fast import EMPTY, Profile
 from schemas.identifiers import profile_id
 from services.conditions import exact
+from services.processor import GENERATION
 from services.profile import amounts
 from services.profile.cell import Cell, join
 from services.profile.definitions import Computed, Definitions
-
-GENERATION = 2**40  # profile versions in one generation of the state
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):

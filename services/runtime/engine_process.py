@@ -15,7 +15,7 @@ from schemas.fast import Action
 from services.automation.check import compile_rules
 from services.configuration import Config, load_config
 from services.pipeline import STAGES, processors
-from services.runtime import frames, metrics, rebuild
+from services.runtime import archive, frames, metrics, rebuild
 from services.runtime.collector import clock
 from services.runtime.engine import IDLE, Engine
 from services.runtime.files import Files
@@ -102,7 +102,7 @@ class EngineProcess:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
         stages = processors(self._config, generation, self._live, self._settings.dedup_days)
-        read = rebuild.read_all(self._log, rebuild.Archive(self._settings))
+        read = archive.read_all(self._log, archive.Archive(self._settings))
         engine = Engine(
             self._file, stages, read, clock, self._settings.turn, self._settings.cache_records, metrics.spent,
             rebuild.restored_before(self._file.db),

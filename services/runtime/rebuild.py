@@ -1,64 +1,27 @@
 """Rebuild the state from what was accepted: a new generation of records, read again from the first touchpoint on.
 
-What the log no longer holds comes from the archive. Everything read again counts as restored, so nothing is followed
-up a second time, and documents of the new generation have higher versions than those of the old.
+Everything read again counts as restored, so nothing is followed up a second time. What the new generation publishes
+has higher versions than what the old one did; what the old one published and the new one does not is taken back.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
-import clickhouse_connect
 import msgspec
 
 from schemas import fast
-from services.errors import RapportError
-from services.profile.person import GENERATION, Person
+from schemas.identifiers import profile_id
+from services.identity.records import Known, Record
+from services.processor import GENERATION
+from services.profile.person import Person, identifiers
 from services.runtime import frames
-from services.runtime.frames import StoredFrame
-from services.runtime.settings import Settings
 
-_FRAMES = """
-SELECT offset, groupArray(payload) AS lines
-FROM (SELECT offset, index, payload FROM touchpoint_log FINAL
-      WHERE offset >= {start:UInt64} AND offset < {end:UInt64} ORDER BY offset, index)
-GROUP BY offset ORDER BY offset LIMIT {frames:UInt32}
-"""
-SPAN = 2_000  # offsets asked for at once
 _person = msgspec.msgpack.Decoder(Person).decode
-
-
-class Archive:
-    """Touchpoint frames from the warehouse, as they were in the log. Connects when it is needed."""
-
-    def __init__(self, settings: Settings):
-        self._settings = settings
-
-    def read(self, start: int, end: int) -> list[StoredFrame]:
-        """The frames of the next offsets from `start`, below `end`."""
-        password = self._settings.reader_password
-        client = clickhouse_connect.get_client(
-            host="127.0.0.1", port=self._settings.clickhouse_port, username="reader",
-            password=password.get_secret_value() if password else "",
-        )  # fmt: skip
-        with client:
-            asked = {"start": start, "end": min(end, start + SPAN), "frames": SPAN}
-            rows = client.query(_FRAMES, parameters=asked).result_rows
-        return [StoredFrame(o, len(lines), 0, "\n".join(lines).encode()) for o, lines in rows]
-
-
-def read_all(log: sqlite3.Connection, archive: Archive) -> Callable[[int, int], list[StoredFrame]]:
-    """A reader of touchpoint frames that goes to the archive for what the log has trimmed."""
-
-    def read(start: int, limit: int) -> list[StoredFrame]:
-        beginning = frames.beginning(log, "touchpoints")
-        if start < beginning:
-            found = archive.read(start, beginning)
-            if not found:
-                raise RapportError(f"frames {start} to {beginning} are neither in the log nor in the archive")
-            return found
-        return frames.read(log, "touchpoints", start, limit)
-
-    return read
+_known = msgspec.msgpack.Decoder(Record).decode
+_FORMER = """
+CREATE TABLE IF NOT EXISTS former (profile_id TEXT PRIMARY KEY, workspace TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS former_members (workspace TEXT, identifier TEXT, PRIMARY KEY (workspace, identifier));
+"""
 
 
 def generation(db: sqlite3.Connection) -> int:
@@ -75,41 +38,59 @@ def restored_before(db: sqlite3.Connection) -> int:
 
 def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
     """Throw the records away and start the next generation, in one transaction. The published topics stay."""
+    db.executescript(_FORMER)
     new = generation(db) + 1
     db.execute("BEGIN IMMEDIATE")
-    db.execute("CREATE TABLE IF NOT EXISTS former (profile_id TEXT PRIMARY KEY, workspace TEXT NOT NULL)")
-    persons = db.cursor().execute("SELECT value FROM records_assemble")
-    found = (_person(value) for (value,) in persons)
-    db.executemany("INSERT OR REPLACE INTO former VALUES (?, ?)", ((one.profile_id, one.workspace) for one in found))
+    for (value,) in db.cursor().execute("SELECT value FROM records_assemble"):
+        _remember(db, _person(value))
     for stage in stages:
         db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
     db.execute("DELETE FROM wakeups")
     db.execute("DELETE FROM watermarks")
-    put: Sequence[tuple[str, str]] = [("generation", str(new)), ("restored_before", str(log_end))]
+    put = [("generation", str(new)), ("restored_before", str(log_end))]
     db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
     db.execute("COMMIT")
 
 
 def end(db: sqlite3.Connection, now: int) -> int:
-    """When everything has been read again: publish a tombstone for each profile of the former generation that is none
-    any more (the rules may have changed). One transaction; returns how many there were."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'former'").fetchone():
-        return 0
-    gone = db.execute(
-        "SELECT profile_id, workspace FROM former WHERE profile_id NOT IN (SELECT key FROM records_assemble)"
-    ).fetchall()
+    """When everything has been read again: a tombstone for each profile that is none any more, and its default owner
+    for each identifier that is not moved any more (the rules may have changed). One transaction; returns how many
+    messages there were."""
+    db.executescript(_FORMER)
     version = generation(db) * GENERATION
-    lines = [fast.dumps(_tombstone(profile_id, workspace, version)) for profile_id, workspace in gone]
+    taken_back = {"profiles": list(_tombstones(db, version)), "membership": list(_own_again(db, version))}
     db.execute("BEGIN IMMEDIATE")
-    if lines:
-        frames.append(db, "profiles", frames.end(db, "profiles"), now, lines)
-    db.execute("DROP TABLE former")
+    for topic, lines in taken_back.items():
+        if lines:
+            frames.append(db, topic, frames.end(db, topic), now, lines)
+    db.execute("DELETE FROM former")
+    db.execute("DELETE FROM former_members")
     db.execute("COMMIT")
-    return len(lines)
+    return sum(map(len, taken_back.values()))
 
 
-def _tombstone(profile_id: str, workspace: str, version: int) -> fast.Profile:
-    return fast.Profile(
-        workspace=workspace, profile_id=profile_id, version=version, deleted=True,
-        traits=fast.EMPTY, computed=fast.EMPTY, consent=fast.EMPTY,
-    )  # fmt: skip
+def _remember(db: sqlite3.Connection, person: Person) -> None:
+    workspace, own = person.workspace, person.profile_id
+    db.execute("INSERT OR IGNORE INTO former VALUES (?, ?)", (own, workspace))
+    moved = [(workspace, one) for one in identifiers(person) if profile_id(workspace, one) != own]
+    db.executemany("INSERT OR IGNORE INTO former_members VALUES (?, ?)", moved)
+
+
+def _tombstones(db: sqlite3.Connection, version: int) -> Iterator[bytes]:
+    sql = "SELECT profile_id, workspace FROM former WHERE profile_id NOT IN (SELECT key FROM records_assemble)"
+    for own, workspace in db.execute(sql):
+        yield fast.dumps(
+            fast.Profile(
+                workspace=workspace, profile_id=own, version=version, deleted=True,
+                traits=fast.EMPTY, computed=fast.EMPTY, consent=fast.EMPTY,
+            )
+        )  # fmt: skip
+
+
+def _own_again(db: sqlite3.Connection, version: int) -> Iterator[bytes]:
+    for workspace, identifier in db.execute("SELECT workspace, identifier FROM former_members"):
+        own = profile_id(workspace, identifier)
+        row = db.execute("SELECT value FROM records_identity WHERE key = ?", (own,)).fetchone()
+        known = _known(row[0]) if row else None
+        if not isinstance(known, Known) or not known.version:
+            yield fast.dumps(fast.Membership(workspace=workspace, identifier=identifier, owner=own, version=version))

@@ -7,22 +7,22 @@ from pathlib import Path
 import msgspec
 
 from schemas import fast
-from schemas.fast import Profile, Touchpoint
+from schemas.fast import Membership, Profile, Touchpoint
 from schemas.identifiers import profile_id
 from services.configuration import Config
 from services.identifiers import DEFAULT_RULES, IdentityRules
 from services.ingest.sources import Limits
 from services.pipeline import STAGES, processors
+from services.processor import GENERATION
 from services.profile.definitions import Definitions
-from services.profile.person import GENERATION
-from services.runtime import frames, rebuild
+from services.runtime import archive, frames, rebuild
 from services.runtime.engine import Engine
 from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 
 
-class FromArchive(rebuild.Archive):
+class FromArchive(archive.Archive):
     """The archive's answer, held in memory: what the log had before it was trimmed."""
 
     def __init__(self, stored: Sequence[StoredFrame]):
@@ -31,6 +31,17 @@ class FromArchive(rebuild.Archive):
 
     def read(self, start: int, end: int) -> list[StoredFrame]:
         return [frame for frame in self._stored if start <= frame.offset < end][:2]
+
+
+def owners(file: StateFile) -> dict[str, str]:
+    """Whose every identifier is that was ever spoken of, as the topic tells it: the highest version counts."""
+    newest: dict[str, Membership] = {}
+    for frame in frames.read(file.db, "membership", 0, 10**6):
+        for line in frame.body.split(b"\n"):
+            found = msgspec.json.decode(line, type=Membership)
+            if found.identifier not in newest or found.version > newest[found.identifier].version:
+                newest[found.identifier] = found
+    return {identifier: found.owner for identifier, found in newest.items()}
 
 
 def touchpoint(number: int, *identifiers: str) -> bytes:
@@ -53,7 +64,7 @@ def carry(file: StateFile, log_path: Path, rules: IdentityRules, archived: Seque
     async def work() -> None:
         log, db = frames.open_reader(log_path), file.db
         stages = processors(config(rules), rebuild.generation(db), {}, 7)
-        read = rebuild.read_all(log, FromArchive(archived))
+        read = archive.read_all(log, FromArchive(archived))
         engine = Engine(file, stages, read, lambda: 5_000, turn=2, restored_before=rebuild.restored_before(db))
         await engine.load()
         while await engine.turn():
@@ -96,6 +107,9 @@ def test_a_rebuild_under_other_rules_ends_with_tombstones_and_reads_what_was_tri
     rebuild.end(file.db, 6_000)
     after = published(file)
     living = {key: profile for key, profile in after.items() if not profile.deleted}
+    owned = {identifier: key for key, profile in living.items() for identifier in profile.identifiers}
+    told = owners(file)
+    assert {identifier: told.get(identifier, profile_id("main", identifier)) for identifier in owned} == owned
     assert sum(profile.touchpoints for profile in living.values()) == len(lines)
     assert all(profile.version >= GENERATION for profile in after.values())
     assert set(before) <= set(after)
