@@ -76,9 +76,14 @@ def _table(client: "Client", sql: str) -> None:
     result = client.query(sql.rstrip().rstrip(";"))
     rows, columns = result.result_rows, result.column_names
     numbers = [name for i, name in enumerate(columns) if rows and isinstance(rows[0][i], int | float)]
-    table("", columns, rows[:SHOWN], numbers=numbers)
+    table("", columns, [[_value(one) for one in row] for row in rows[:SHOWN]], numbers=numbers)
     if len(rows) > SHOWN:
         remarks().print(f"the first {SHOWN:,} of {len(rows):,} rows; --json or --csv prints all of them")
+
+
+def _value(value: Any) -> Any:
+    """A value as the warehouse has it: whole numbers may be years or ids, so nothing parts their thousands."""
+    return str(value) if isinstance(value, int) else value
 
 
 def _describe(columns: Iterable[dict[str, Any]], as_json: bool) -> None:

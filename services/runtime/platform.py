@@ -69,7 +69,8 @@ class Platform:
             except OSError as error:
                 self.stop()
                 raise RapportError(
-                    f"port {port} on {host} cannot be had ({error.strerror}): give another one with {option}"
+                    f"port {port} on {host} cannot be had ({os.strerror(error.errno or 0)}):"
+                    f" give another one with {option}"
                 ) from None
 
     def _take_folder(self) -> None:

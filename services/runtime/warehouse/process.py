@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -76,7 +77,8 @@ def _listen(port: int) -> socket.socket:
         listener = socket.create_server((HOST, port), backlog=256)
     except OSError as error:
         raise RapportError(
-            f"port {port} on {HOST} cannot be had ({error.strerror}): give another one with --clickhouse-port"
+            f"port {port} on {HOST} cannot be had ({os.strerror(error.errno or 0)}):"
+            " give another one with --clickhouse-port"
         ) from None
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a short answer waits 40 ms for its end
     return listener
