@@ -2,6 +2,7 @@
 
 The structs are derived from `schemas/wire.py` when this module is imported, so there is one definition; to a type
 checker they *are* those models. JSON objects (`Json`) stay raw bytes until somebody needs to look inside: `loads`.
+Where `null` is possible, one may also be a struct until the message is written: stages of one process hand it on so.
 A test holds both to the same verdict on good and bad messages. Only one thing is left to `loads`: a number inside a
 `Json` field that no double can hold.
 """
@@ -91,6 +92,8 @@ else:
                     raise ValueError(f"Expected `object` as {name}")
             for name in nullable:
                 value = getattr(self, name)
+                if isinstance(value, msgspec.Struct):
+                    continue
                 start = "{" if value is None else str(value, "utf-8")[0]
                 if start == "n":
                     msgspec.structs.force_setattr(self, name, None)

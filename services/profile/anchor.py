@@ -7,7 +7,7 @@ import msgspec
 from schemas import fast
 from schemas.fast import CellMessage, Membership, Touchpoint
 from schemas.identifiers import profile_id
-from services.profile.cell import Cell, encode
+from services.profile.cell import Cell
 from services.profile.seen import Page
 
 TOLD = 64  # identifiers whose evidence is remembered; telling one again is harmless
@@ -96,7 +96,7 @@ def snapshot(
     anchor: Anchor, touchpoint: Touchpoint | None = None, cause: str = "", came: str | None = None
 ) -> CellMessage:
     """The cell as it is, for its owner. An identifier without a touchpoint has an empty one: it is known by it."""
-    cell: Any = msgspec.Raw(encode(anchor.cell))
+    cell: Any = anchor.cell
     return CellMessage(
         workspace=anchor.workspace,
         owner=anchor.owner,

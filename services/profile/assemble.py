@@ -15,14 +15,14 @@ edit of a file makes nobody enter.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
 from schemas.fast import AudienceChange, Cause, CellMessage, Profile, Touchpoint
 from services.conditions.subject import event_name
 from services.processor import Emit, Frame, Outcome
-from services.profile.cell import decode
+from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
 from services.profile.person import Held, Person, View, document, joined, names, redirect
 
@@ -81,7 +81,7 @@ class _Turn:
             return
         self._judge_anew(person)
         came = message.came or (held.came if held is not None and held.cell is not None else "")
-        cell = None if message.cell is None else decode(cast(bytes, message.cell))
+        cell = _cell(message)
         person.anchors[message.anchor] = Held(message.version, n, cell, message.named, came, message.gone or "")
         self._changed(person)
         if message.touchpoint is not None:
@@ -193,6 +193,12 @@ class _Turn:
             profile=self._profile(person),
         )
         self.emits.append(Emit("causes", person.profile_id, cause))
+
+
+def _cell(message: CellMessage) -> Cell | None:
+    """The cell, which may have come as itself or in the bytes of the wire."""
+    cell: Any = message.cell
+    return cell if cell is None or isinstance(cell, Cell) else decode(cell)
 
 
 def _without(some: tuple[str, ...], others: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """The cell: everything a profile needs of the touchpoints of one anchor, or of several joined.
 
 Cells are a commutative monoid: `join` of the cells of any partition of a set of touchpoints is the cell of the set,
-whatever the order, to the byte of `encode`. So every part of it is one of four things: a sum of whole numbers, a
+whatever the order. So every part of it is one of four things: a sum of whole numbers, a
 least or greatest (time, message id, …), a map of those by name, or the k least names of such a map.
 """
 
@@ -21,7 +21,7 @@ Answer = tuple[int, str, bool]
 
 
 class Cell(msgspec.Struct, omit_defaults=True, gc=False):
-    """Partial aggregates. Times are epoch milliseconds.
+    """Partial aggregates. Times are epoch milliseconds. A cell is shared once it is made: it and its maps never change.
 
     `sums` are units of 10^-9 as decimal text, because they outgrow 64 bits; `counts`, `sums`, `firsts` and `lasts`
     are keyed by `Computed.key`. `left_out` counts values that were too long to be kept.
@@ -45,12 +45,11 @@ CHANNELS = 32
 TRAITS = 200
 CONSENTS = 32
 
-encode = msgspec.json.Encoder(order="deterministic").encode
 decode = msgspec.json.Decoder(Cell).decode
 
 
 def join(one: Cell, other: Cell) -> Cell:
-    """The cell of both cells' touchpoints, which must not overlap. It may share maps with them: add nothing to it."""
+    """The cell of both cells' touchpoints, which must not overlap. It may share maps with them."""
     return Cell(
         touchpoints=one.touchpoints + other.touchpoints,
         first_seen=_least(one.first_seen, other.first_seen),

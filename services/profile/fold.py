@@ -130,7 +130,7 @@ class _Turn:
         return True
 
     def _fold(self, anchor: Anchor, touchpoint: Touchpoint) -> None:
-        add(anchor.cell, touchpoint, self._definitions)
+        anchor.cell = add(anchor.cell, touchpoint, self._definitions)
         anchor.n += 1
         message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id)
         self.emits.append(Emit("cells", anchor.owner, message))

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from schemas.fast import Touchpoint
 from services.profile import amounts
 from services.profile.add import VALUE, add
-from services.profile.cell import CHANNELS, TRAITS, Cell, decode, encode, join
+from services.profile.cell import CHANNELS, TRAITS, Cell, decode, join
 from tests.profile.profile_histories import histories
 from tests.profile.profile_stages import DEFINITIONS, NOON, order, touchpoint
+
+encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def folded(touchpoints: list[Touchpoint]) -> Cell:
     cell = Cell()
     for one in touchpoints:
-        add(cell, one, DEFINITIONS)
+        cell = add(cell, one, DEFINITIONS)
     return cell
 
 

@@ -38,7 +38,8 @@ def expected(history: list[Touchpoint], stages: Stages) -> dict[str, bytes]:
     known = owners_of(stages)
     cells: dict[str, Cell] = {}
     for one in history:
-        add(cells.setdefault(known[one.anchor], Cell()), one, DEFINITIONS)
+        owner = known[one.anchor]
+        cells[owner] = add(cells.get(owner, Cell()), one, DEFINITIONS)
     found = {}
     for owner, cell in cells.items():
         names = {name: Held(0, 0, Cell()) for name, whose in known.items() if whose == owner}
