@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -67,6 +67,10 @@ def _watched(ready: Ready, registry: CollectorRegistry) -> APIRouter:
 
 def _documented(web: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def front() -> RedirectResponse:
+        return RedirectResponse("/docs")
 
     @router.get("/docs")
     async def docs() -> HTMLResponse:

@@ -41,6 +41,10 @@ def test_the_docs_page_loads_everything_from_here(platform: Platform) -> None:
         assert platform.request("GET", path).status_code == 200
 
 
+def test_the_front_door_leads_to_the_docs(platform: Platform) -> None:
+    assert platform.request("GET", "/").headers["location"] == "/docs"
+
+
 def test_health_says_alive_and_readiness_says_why_not(platform: Platform) -> None:
     assert platform.request("GET", "/healthz").json() == {"status": "alive"}
     assert platform.request("GET", "/readyz").status_code == 200
