@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -24,13 +25,11 @@ def memory(pid: int) -> int:
 def disk(folder: Path) -> dict[str, int]:
     """Bytes on disk of everything in the folder, by its first name: log.db with its write-ahead log, clickhouse, ..."""
     found: dict[str, int] = {}
-    for path in folder.rglob("*"):
-        try:
-            size = path.lstat().st_blocks * 512
-        except FileNotFoundError:
-            continue  # merged away while we looked
-        first = path.relative_to(folder).parts[0].removesuffix("-wal").removesuffix("-shm")
-        found[first] = found.get(first, 0) + size
+    for inside, _, names in os.walk(folder):  # passes over folders that are merged away while it looks
+        for path in (Path(inside, name) for name in names):
+            first = path.relative_to(folder).parts[0].removesuffix("-wal").removesuffix("-shm")
+            with suppress(FileNotFoundError):
+                found[first] = found.get(first, 0) + path.lstat().st_blocks * 512
     return found
 
 

@@ -24,6 +24,16 @@ READY_WITHIN = 60.0  # seconds until a child must be ready
 STOP_WITHIN = 20.0  # seconds until a child that was asked to stop is killed
 
 
+Work = Callable[[Any, Callable[[Any], None]], None]  # called with the settings, and how to say that it is ready
+
+
+class Member(NamedTuple):
+    """A process to be: what it does, and how far it stands back (Unix niceness) when all want the CPU."""
+
+    work: Work
+    nice: int = 0
+
+
 class Child(NamedTuple):
     """A running child: its process and the parent's end of their pipe."""
 
@@ -33,18 +43,18 @@ class Child(NamedTuple):
 
 
 class Family:
-    """Starts `members` (name → function of (settings, ready)) as processes, in this order."""
+    """Starts `members` as processes, in this order."""
 
-    def __init__(self, settings: Any, members: Mapping[str, Callable[[Any, Callable[[Any], None]], None]]):
+    def __init__(self, settings: Any, members: Mapping[str, Member]):
         self._settings, self._members = settings, members
         self._children: list[Child] = []
 
     def start(self) -> dict[str, Any]:
         """Start every child and wait until all are ready. Returns what each said when it was (its port, say)."""
         context = multiprocessing.get_context("spawn")
-        for name, work in self._members.items():
+        for name, member in self._members.items():
             ours, theirs = context.Pipe()
-            process = context.Process(target=_live, args=(name, work, self._settings, theirs), name=f"rapport-{name}")
+            process = context.Process(target=_live, args=(name, member, self._settings, theirs), name=f"rapport-{name}")
             _start(process)
             theirs.close()
             self._children.append(Child(name, process, ours))
@@ -98,12 +108,13 @@ def _start(process: Any) -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def _live(name: str, work: Callable[[Any, Callable[[Any], None]], None], settings: Any, pipe: Connection) -> None:
+def _live(name: str, member: Member, settings: Any, pipe: Connection) -> None:
     """What a child does: its work, until it is told to stop or its parent is gone."""
+    os.nice(member.nice)
     threading.Thread(target=_watch_parent, args=(pipe,), daemon=True, name="watch-parent").start()
     logs.configure(name)
     try:
-        work(settings, partial(_settled, pipe.send))
+        member.work(settings, partial(_settled, pipe.send))
     except RapportError as error:
         structlog.get_logger().error("stopped", reason=str(error))
         raise SystemExit(1) from None

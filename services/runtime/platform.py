@@ -12,7 +12,7 @@ from services.pipeline import STAGES
 from services.runtime import frames, metrics
 from services.runtime.collector import serve as serve_collector
 from services.runtime.engine_process import serve as serve_engine
-from services.runtime.family import Family
+from services.runtime.family import Family, Member
 from services.runtime.files import Files, Running, announce, find_running
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
@@ -31,7 +31,11 @@ class Platform:
                 "clickhouse_port": settings.clickhouse_port or _free_port("127.0.0.1"),
             }
         )
-        members = {"warehouse": serve_warehouse, "engine": serve_engine, "collector": serve_collector}
+        members = {  # who sends an event waits for the answer; what is in the log waits safely
+            "warehouse": Member(serve_warehouse, nice=10),
+            "engine": Member(serve_engine, nice=5),
+            "collector": Member(serve_collector),
+        }
         self.family = Family(self._settings, members)
         self._lock: IO[str] | None = None
 
