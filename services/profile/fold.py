@@ -111,7 +111,7 @@ class _Turn:
 
     def _first_time(self, key: str, anchor: Anchor, touchpoint: Touchpoint) -> bool:
         """Whether the memory has not had this id yet; and from now on it has."""
-        new = seen.made(touchpoint.message_id, touchpoint.received_at, touchpoint.imported, touchpoint.restored)
+        new = seen.made(touchpoint.message_id, touchpoint.received_at, touchpoint.imported)
         page: Any = anchor.seen
         at, depth, below = key, 0, seen.below(key, new.hash)
         while page.split:
@@ -121,7 +121,7 @@ class _Turn:
             return False
         if depth:
             self.changes[at] = page
-        if not seen.remember(page, new, self._window):
+        if not seen.remember(page, new):
             if not depth:
                 at += "/"
             for digit, part in seen.divide(page, depth).items():

@@ -4,6 +4,9 @@ An id is 8 bytes of BLAKE2b and 3 bytes that say when it was received, packed in
 bytes). The first page lies within the anchor's record. A full page is split into sixteen by the next four bits of the
 hash, each a record of its own, so what one touchpoint costs does not grow with the ids that went before. A million
 ids take 11 MB. Two ids in a page are mistaken for each other with a probability of 2^-64 per pair.
+
+No id is ever dropped, though most are forgiven after the window: an import must find what came live before it, however
+late, and a replay must come to the verdicts of the first time.
 """
 
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ HOUR = 3_600_000
 ENTRY = 11
 MOST = 64  # ids in a page
 _HOURS = (1 << 22) - 1  # hours since 1970 that fit: until the year 2448
-_KEPT, _IMPORTED = 1 << 22, 1 << 23
+_IMPORTED = 1 << 23
 
 
 class Page(msgspec.Struct, tag="page", gc=False):
@@ -27,16 +30,15 @@ class Page(msgspec.Struct, tag="page", gc=False):
 
 
 class Id(NamedTuple):
-    """A message id as remembered. `kept` ones (restored) are never dropped, `imported` ones nor forgiven."""
+    """A message id as remembered. `imported` ones are never forgiven."""
 
     hash: bytes
     hour: int
     imported: bool
-    kept: bool
 
     def pack(self) -> bytes:
         """11 bytes."""
-        return self.hash + (self.hour | self.kept * _KEPT | self.imported * _IMPORTED).to_bytes(3, "big")
+        return self.hash + (self.hour | self.imported * _IMPORTED).to_bytes(3, "big")
 
 
 def hashed(message_id: str) -> bytes:
@@ -44,9 +46,9 @@ def hashed(message_id: str) -> bytes:
     return blake2b(message_id.encode(), digest_size=8).digest()
 
 
-def made(message_id: str, received_at: int, imported: bool, restored: bool) -> Id:
+def made(message_id: str, received_at: int, imported: bool) -> Id:
     """What is remembered of a touchpoint."""
-    return Id(hashed(message_id), min(received_at // HOUR, _HOURS), imported, restored)
+    return Id(hashed(message_id), min(received_at // HOUR, _HOURS), imported)
 
 
 def below(key: str, hash: bytes) -> Iterator[str]:
@@ -68,12 +70,10 @@ def duplicate(page: Page, new: Id, window: int) -> bool:
     return False
 
 
-def remember(page: Page, new: Id, window: int) -> bool:
-    """Put the id into the page. False when the page is full of ids that are still needed."""
+def remember(page: Page, new: Id) -> bool:
+    """Put the id into the page. False when the page is full."""
     if len(page.ids) >= MOST * ENTRY:
-        page.ids = b"".join(_needed(page.ids, new.hour - window))
-        if len(page.ids) > MOST * ENTRY // 2:
-            return False
+        return False
     page.ids += new.pack()
     return True
 
@@ -90,10 +90,3 @@ def divide(page: Page, depth: int) -> dict[str, Page]:
 def _entries(ids: bytes) -> Iterator[bytes]:
     for at in range(0, len(ids), ENTRY):
         yield ids[at : at + ENTRY]
-
-
-def _needed(ids: bytes, since: int) -> Iterator[bytes]:
-    for entry in _entries(ids):
-        word = int.from_bytes(entry[8:], "big")
-        if word & (_KEPT | _IMPORTED) or word & _HOURS >= since:
-            yield entry

@@ -1,4 +1,4 @@
-"""The de-duplication memory against a plain set, over page splits and forgetting."""
+"""The de-duplication memory against a plain set, over page splits and the end of the window."""
 
 import random
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.identifiers import profile_id
 from services.profile import seen
 from services.profile.fold import DAY
-from services.profile.seen import HOUR, MOST, Page
+from services.profile.seen import HOUR, Page
 from tests.profile.profile_stages import NOON, touchpoint
 from tests.profile.test_fold_tells_identity_and_owners import OnlyFold, kinds
 
@@ -18,10 +18,10 @@ ids = st.tuples(st.integers(0, 30), st.integers(0, 3 * WEEK), st.booleans())
 
 
 def is_duplicate(page: Page, number: int, hour: int, imported: bool) -> bool:
-    new = seen.made(f"m{number}", hour * HOUR, imported, restored=False)
+    new = seen.made(f"m{number}", hour * HOUR, imported)
     if seen.duplicate(page, new, WEEK):
         return True
-    assert seen.remember(page, new, WEEK)
+    assert seen.remember(page, new)
     return False
 
 
@@ -35,13 +35,14 @@ def test_a_page_remembers_what_a_list_would(arrivals: list[tuple[int, int, bool]
             accepted.append((number, hour, imported))
 
 
-def test_a_full_page_forgets_what_is_too_old_but_never_imported_or_restored_ids() -> None:
-    page = Page()
-    for n in range(MOST):
-        new = seen.made(f"m{n}", 0, imported=n < 10, restored=10 <= n < 20)
-        assert seen.remember(page, new, WEEK)
-    assert seen.remember(page, seen.made("late", (WEEK + 1) * HOUR, False, False), WEEK)
-    assert len(page.ids) == 21 * seen.ENTRY
+def test_an_import_is_a_duplicate_of_what_came_live_before_it_however_late_and_however_many_came_between() -> None:
+    for between in (0, 63, 64, 500):
+        fold = OnlyFold()
+        fold.settle(touchpoint("live", "user_id:1"))
+        fold.touch(*[touchpoint(f"m{n}", "user_id:1", at=NOON + DAY) for n in range(between)])
+        fold.touch(touchpoint("new", "user_id:1", at=NOON + 300 * DAY))
+        late = touchpoint("live", "user_id:1", at=NOON + 300 * DAY, imported=True)
+        assert kinds(fold.touch(late)) == ["Duplicate"]
 
 
 @pytest.mark.parametrize("imported", [False, True])
@@ -61,7 +62,7 @@ def test_thousands_of_ids_spread_over_pages_and_each_is_found_again(imported: bo
     assert len(fold.store[profile_id("main", anchor)]) < 1_000
 
 
-def test_ids_in_pages_are_forgotten_after_the_window_too() -> None:
+def test_ids_in_pages_are_forgiven_after_the_window_too() -> None:
     fold = OnlyFold()
     fold.settle(touchpoint("first", "user_id:1"))
     fold.touch(*[touchpoint(f"m{n}", "user_id:1") for n in range(500)])
@@ -71,6 +72,6 @@ def test_ids_in_pages_are_forgotten_after_the_window_too() -> None:
 
 
 def test_bytes_across_two_entries_are_nobodys_id() -> None:
-    new = seen.made("m1", NOON, imported=True, restored=False)
+    new = seen.made("m1", NOON, imported=True)
     assert not seen.duplicate(Page(b"xxx" + new.hash + new.pack()[::-1]), new, WEEK)
     assert seen.duplicate(Page(b"xxx" + new.hash + new.pack()), new, WEEK)
