@@ -10,9 +10,8 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
-import typer
 
-from services.cli import app
+from services.commands.application import app, loaded
 from services.configuration import load_config
 from services.ingest.collect import Collected, Collector
 from services.ingest.payload import Arrival
@@ -21,7 +20,7 @@ from services.runtime.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {one.name: loaded(one.name) for one in app.registered_commands if one.name}
 FOLDERS = "schemas|services|config|deploy|docs|scripts|benchmarks|tests"
 MADE_BY_THE_READER = {"config/rules/welcome.yaml"}
 

@@ -4,14 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from services.errors import RapportError
 from services.runtime import frames
 from services.runtime.files import Files, Running, find_running
 from services.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 PATIENCE = 60.0  # seconds that one request may take
 
@@ -30,8 +31,10 @@ def running_on(settings: Settings) -> Running:
 
 
 @contextmanager
-def http(running: Running, key: str = "") -> Iterator[httpx.Client]:
+def http(running: Running, key: str = "") -> "Iterator[httpx.Client]":
     """A client of the platform's HTTP API, with `key` as its bearer. Says what to do when the platform is gone."""
+    import httpx  # a tenth of a second that commands on files need not pay
+
     headers = {"authorization": f"Bearer {key}"} if key else {}
     with httpx.Client(base_url=running.url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
         try:
@@ -40,7 +43,7 @@ def http(running: Running, key: str = "") -> Iterator[httpx.Client]:
             raise RapportError(f"the platform at {running.url} does not answer ({error}): is it still up?") from error
 
 
-def ask(client: httpx.Client, method: str, path: str, **what: Any) -> Any:
+def ask(client: "httpx.Client", method: str, path: str, **what: Any) -> Any:
     """The JSON of an answer. Raises RapportError with the API's own words for anything but 2xx."""
     response = client.request(method, path, **what)
     if not response.is_success:
@@ -48,7 +51,7 @@ def ask(client: httpx.Client, method: str, path: str, **what: Any) -> Any:
     return response.json()
 
 
-def said(response: httpx.Response) -> str:
+def said(response: "httpx.Response") -> str:
     """What an error body says to a person."""
     try:
         body = response.json()

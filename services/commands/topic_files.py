@@ -10,7 +10,6 @@ import msgspec
 from schemas import fast
 from schemas.topics import TOPICS
 from services.errors import RapportError
-from services.pipeline import STAGES
 from services.runtime import frames, topics
 from services.runtime.files import Files
 
@@ -29,6 +28,8 @@ def file_of(topic: str, files: Files) -> Path:
 
 def _kept(topic: str) -> bool:
     """Embedded, what only the stages tell each other is handed on in memory."""
+    from services.pipeline import STAGES  # every stage, which takes half a second that `rapport rejected` need not pay
+
     found = TOPICS[topic]
     return found.public or not set(STAGES).issuperset(found.consumers)
 

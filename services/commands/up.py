@@ -12,6 +12,7 @@ from services.commands.options import ConfigFolder, Data, settings_of
 from services.commands.show import remarks
 from services.errors import RapportError
 from services.runtime.files import Running
+from services.runtime.platform import Platform
 from services.runtime.settings import Settings
 
 
@@ -35,8 +36,6 @@ def up(
 
 def run(settings: Settings) -> None:
     """Start, say where everything is, wait for Ctrl-C or SIGTERM, stop. Raises RapportError when a process ends."""
-    from services.runtime.platform import Platform  # the whole platform: only what runs it should load it
-
     platform, stopped = Platform(settings), threading.Event()
     with until_asked_to_stop(stopped):
         try:

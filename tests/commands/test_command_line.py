@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.commands.application import app
 from tests.commands.using_rapport import Command
 
 

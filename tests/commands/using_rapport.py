@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from typer.testing import CliRunner, Result
 
-from services.cli import app
+from services.commands.application import app
 from tests.e2e.running import Platform
 
 Command = Callable[..., Result]
