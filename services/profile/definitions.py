@@ -40,8 +40,8 @@ class _Definition(BaseModel):
 class Trait(_Definition):
     """A trait computed from one event: how many (`count: true`), the sum, the first or the last value of a property.
 
-    `where` is a condition over the event's properties. A sum counts JSON numbers below 10^18, truncated at nine
-    places; first and last take any value that is there and not null, by (timestamp, message id).
+    `where` is a condition over the event's properties. A sum counts numbers below 10^18, also in quotes, truncated at
+    nine places; first and last take any value that is there and not null, by (timestamp, message id).
     """
 
     name: Name

@@ -29,10 +29,33 @@ def test_the_text_of_an_amount_is_a_json_number_that_says_exactly_it(amount: int
 
 
 @pytest.mark.parametrize(
-    "value", ["39.95", True, None, [], {}, 10**18, -(10**18), Decimal("1E+18"), Decimal("1E+9999")]
+    "value",
+    [
+        "39,95",
+        "$5",
+        " 5",
+        "",
+        "1e3",
+        "9" * 19,
+        "1" * 65,
+        "٣",
+        True,
+        None,
+        [],
+        {},
+        10**18,
+        -(10**18),
+        Decimal("1E+18"),
+        Decimal("1E+9999"),
+    ],
 )
 def test_what_is_no_number_or_out_of_bounds_is_not_counted(value: Any) -> None:
     assert units(value) is None
+
+
+@pytest.mark.parametrize("written", ["39.95", "-0.5", "40", "007", "0.1234567891"])
+def test_a_decimal_number_in_quotes_counts_like_the_number(written: str) -> None:
+    assert units(written) == units(Decimal(written))
 
 
 @pytest.mark.parametrize(
