@@ -4,10 +4,9 @@ The router gets its readers handed in: `People` answers from the state, `Timelin
 """
 
 import base64
-import binascii
-import json
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
+import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
@@ -15,6 +14,8 @@ from schemas.fast import Profile, dumps
 
 PAGE = 50  # touchpoints of a timeline page when none is asked for
 MOST = 1_000
+
+_Millis = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
 class People(Protocol):
@@ -27,13 +28,21 @@ class People(Protocol):
         """The person who has this id now: after a merge the one it was merged into."""
 
 
+class Place(NamedTuple):
+    """Where a touchpoint stands on a timeline. Never two in one: the same message id may be under several anchors, and
+    under one anchor again when the first was received long before."""
+
+    timestamp: _Millis
+    message_id: str
+    anchor: str
+    received_at: _Millis
+
+
 class Timeline(Protocol):
     """Where touchpoints are looked up."""
 
-    def page(
-        self, workspace: str, anchors: tuple[str, ...], before: tuple[int, str] | None, limit: int
-    ) -> list[dict[str, Any]]:
-        """At most `limit` touchpoints of these anchors that come before (timestamp, message id), newest first."""
+    def page(self, workspace: str, anchors: tuple[str, ...], before: Place | None, limit: int) -> list[dict[str, Any]]:
+        """At most `limit` touchpoints of these anchors that come before this place, newest first."""
 
 
 def router(people: People, timeline: Timeline, guard: Any) -> APIRouter:
@@ -84,14 +93,10 @@ def _error(status: int, code: str, message: str) -> Response:
 
 
 def _next(item: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([item["timestamp"], item["message_id"]]).encode()).decode()
+    place = Place(*(item[name] for name in Place._fields))
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _cursor(text: str) -> tuple[int, str]:
-    try:
-        timestamp, message_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-    except (binascii.Error, TypeError) as error:
-        raise ValueError(text) from error
-    if not isinstance(timestamp, int) or not isinstance(message_id, str):
-        raise ValueError(text)
-    return timestamp, message_id
+def _cursor(text: str) -> Place:
+    """Raises ValueError for what is none."""
+    return msgspec.json.decode(base64.urlsafe_b64decode(text.encode()), type=Place)

@@ -1,41 +1,83 @@
-"""Touchpoints that the log no longer holds, read again from the warehouse."""
+"""Touchpoints that the log no longer holds, read again from the warehouse, frame by frame as they were."""
 
 import sqlite3
-from collections.abc import Callable
-
-import clickhouse_connect
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from services.errors import RapportError
 from services.runtime import frames
+from services.runtime.clickhouse_reader import connect
 from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
 
-_FRAMES = """
-SELECT offset, groupArray(payload) AS lines
-FROM (SELECT offset, index, payload FROM touchpoint_log FINAL
-      WHERE offset >= {start:UInt64} AND offset < {end:UInt64} ORDER BY offset, index)
-GROUP BY offset ORDER BY offset LIMIT {frames:UInt32}
-"""
-SPAN = 2_000  # offsets asked for at once
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+LINES = 10_000  # lines fetched at once: finding them looks through the positions of all rows, whatever it brings
+BYTES = 16 * 1024 * 1024  # of payload fetched at once, one frame at least
+
+_ROWS = """FROM touchpoint_log WHERE incarnation = {incarnation:String} AND partition = 0
+    AND offset >= {start:UInt64} AND offset < {end:UInt64}"""
+_SIZES = f"SELECT offset, max(index) + 1, sum(length(payload)) {_ROWS} GROUP BY offset ORDER BY offset"  # noqa: S608
+_FRAMES = f"""
+SELECT offset, max(index) + 1, arrayMap(line -> line.2, arraySort(groupArray((index, payload))))
+FROM (SELECT offset, index, payload {_ROWS} LIMIT 1 BY offset, index) GROUP BY offset ORDER BY offset
+"""  # noqa: S608 -- a row that was inserted twice is taken once; groupArray by itself promises no order
 
 
 class Archive:
-    """Touchpoint frames from the warehouse, as they were in the log. Connects when it is needed."""
+    """Frames of the topic `touchpoints` in this life of the log. Connects when it is needed."""
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, settings: Settings, incarnation: str):
+        self._settings, self._incarnation = settings, incarnation
+        self._client: Client | None = None
+        self._fetched: deque[StoredFrame] = deque()
 
-    def read(self, start: int, end: int) -> list[StoredFrame]:
-        """The frames of the next offsets from `start`, below `end`."""
-        password = self._settings.reader_password
-        client = clickhouse_connect.get_client(
-            host="127.0.0.1", port=self._settings.clickhouse_port, username="reader",
-            password=password.get_secret_value() if password else "",
-        )  # fmt: skip
-        with client:
-            asked = {"start": start, "end": min(end, start + SPAN), "frames": SPAN}
-            rows = client.query(_FRAMES, parameters=asked).result_rows
-        return [StoredFrame(o, len(lines), 0, "\n".join(lines).encode()) for o, lines in rows]
+    def read(self, start: int, end: int, limit: int) -> list[StoredFrame]:
+        """The frames from offset `start` on, below `end`, in order, until they hold `limit` messages or more (at least
+        one frame). Raises RapportError when one of them is not there, or not whole."""
+        if not self._fetched or self._fetched[0].offset != start:
+            self._fetched = deque(self._fetch(start, end))
+        found, total = [], 0
+        while self._fetched and total < limit:
+            found.append(self._fetched.popleft())
+            total += found[-1].count
+        return found
+
+    def _fetch(self, start: int, end: int) -> list[StoredFrame]:
+        sizes = self._ask(_SIZES, start, min(end, start + LINES))
+        rows = self._ask(_FRAMES, start, _cut(sizes, start))
+        for expected, (offset, count, lines) in enumerate(rows, start):
+            if offset != expected or count != len(lines):
+                raise _missing(expected)
+        if not rows:
+            raise _missing(start)
+        return [StoredFrame(offset, count, 0, b"\n".join(lines)) for offset, count, lines in rows]
+
+    def _ask(self, sql: str, start: int, end: int) -> Any:
+        if self._client is None:
+            self._client = connect(self._settings, self._settings.clickhouse_port)
+        asked = {"incarnation": self._incarnation, "start": start, "end": end}
+        return self._client.query(sql, parameters=asked, query_formats={"String": "bytes"}).result_rows
+
+
+def _cut(sizes: Iterable[tuple[int, int, int]], start: int) -> int:
+    """The offset before which enough is fetched, one frame at least."""
+    cut, lines, size = start, 0, 0
+    for offset, some, weight in sizes:
+        lines, size = lines + some, size + weight
+        if cut > start and (lines > LINES or size > BYTES):
+            break
+        cut = offset + 1
+    return cut
+
+
+def _missing(offset: int) -> RapportError:
+    return RapportError(
+        f"frame {offset} of the touchpoints has left the log, and the archive does not have all of it: a rebuild would"
+        " lose what was accepted. Put the clickhouse/ folder back that has it, or restore an export into an empty one"
+    )
 
 
 def read_all(log: sqlite3.Connection, archive: Archive) -> Callable[[int, int], list[StoredFrame]]:
@@ -44,10 +86,7 @@ def read_all(log: sqlite3.Connection, archive: Archive) -> Callable[[int, int], 
     def read(start: int, limit: int) -> list[StoredFrame]:
         beginning = frames.beginning(log, "touchpoints")
         if start < beginning:
-            found = archive.read(start, beginning)
-            if not found:
-                raise RapportError(f"frames {start} to {beginning} are neither in the log nor in the archive")
-            return found
+            return archive.read(start, beginning, limit)
         return frames.read(log, "touchpoints", start, limit)
 
     return read

@@ -86,10 +86,8 @@ def _application(settings: Settings, files: Files, journal: Journal) -> Any:
         WriteKeys(config.sources), journal, clock, Recent(), IngestMetrics(CollectorRegistry()),
     )  # fmt: skip
     people = ProfileReader(files.state, config.identity, config.definitions)
-    password = settings.reader_password.get_secret_value() if settings.reader_password else ""
-    timeline = WarehouseTimeline("127.0.0.1", settings.clickhouse_port, password)
     read_key = settings.read_key.get_secret_value() if settings.read_key else None
-    routers = [api.router(people, timeline, guard.reader(read_key))]
+    routers = [api.router(people, WarehouseTimeline(settings), guard.reader(read_key))]
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
     return application(tracking, routers, lambda: _not_ready(files), shown)

@@ -102,7 +102,8 @@ class EngineProcess:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
         stages = processors(self._config, generation, self._live, self._settings.dedup_days)
-        read = archive.read_all(self._log, archive.Archive(self._settings))
+        archived = archive.Archive(self._settings, frames.incarnation(self._log))
+        read = archive.read_all(self._log, archived)
         engine = Engine(
             self._file, stages, read, clock, self._settings.turn, self._settings.cache_records, metrics.spent,
             rebuild.restored_before(self._file.db),

@@ -26,10 +26,10 @@ class FromArchive(archive.Archive):
     """The archive's answer, held in memory: what the log had before it was trimmed."""
 
     def __init__(self, stored: Sequence[StoredFrame]):
-        super().__init__(Settings())
+        super().__init__(Settings(), "")
         self._stored = stored
 
-    def read(self, start: int, end: int) -> list[StoredFrame]:
+    def read(self, start: int, end: int, limit: int) -> list[StoredFrame]:
         return [frame for frame in self._stored if start <= frame.offset < end][:2]
 
 
