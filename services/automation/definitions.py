@@ -33,7 +33,10 @@ def _millis(text: Any) -> Any:
     found = re.fullmatch(r"(\d{1,6})\s*([smhd])", text) if isinstance(text, str) else None
     if found is None:
         raise ValueError("a duration is a whole number and s, m, h or d, such as `30m` or `2d`")
-    return int(found[1]) * _UNITS[found[2]]
+    millis = int(found[1]) * _UNITS[found[2]]
+    if millis > LONGEST_WAIT:
+        raise ValueError(f"the longest wait is {LONGEST_WAIT // _UNITS['d']}d")
+    return millis
 
 
 def _some(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -43,7 +46,7 @@ def _some(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 Steps = Annotated[tuple[Step, ...], AfterValidator(_some)]
-Wait = Annotated[int, BeforeValidator(_millis), Field(ge=0, le=LONGEST_WAIT)]
+Wait = Annotated[int, BeforeValidator(_millis)]
 
 
 class _Strict(BaseModel):

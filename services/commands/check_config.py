@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services.commands.options import AsJson, ConfigFolder, settings_of
-from services.commands.show import json_line, remarks, table
+from services.commands.show import json_line, remarks, table, warn
 from services.configuration import Config, load_config
 from services.errors import ConfigError
 
@@ -17,6 +17,8 @@ def check_config(
     as_json: AsJson = False,
 ) -> None:
     """Check a configuration folder: print every problem with file and line, or what is configured.
+
+    Warnings name what is possible and probably not meant; with nothing but warnings the exit code is 0.
 
     \b
     rapport check-config
@@ -34,8 +36,10 @@ def check_config(
         raise typer.Exit(1) from None
     counts = summary(found)
     if as_json:
-        json_line({"ok": True, "config": counts})
+        json_line({"ok": True, "config": counts, "warnings": found.warnings})
     else:
+        for warning in found.warnings:
+            warn(warning)
         table(
             f"{settings.config} is fine",
             ("what", "names"),

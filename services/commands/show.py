@@ -18,6 +18,11 @@ def remarks() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Say what is possible and probably not meant, on standard error."""
+    remarks().print(f"warning: {text}", markup=False, style="yellow")
+
+
 def json_line(value: Any) -> None:
     """One value as a line of JSON."""
     sys.stdout.write(fast.dumps(value).decode() + "\n")

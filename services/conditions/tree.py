@@ -177,12 +177,23 @@ def _parse_tree(value: Any) -> Node:
 Tree = Annotated[Any, PlainValidator(_parse_tree, json_schema_input_type=Node)]  # always a Node
 
 
+Place = tuple[str | int, ...]  # the way from the top of the tree, as it is written: ("all", 0, "not")
+
+
+def placed(tree: Node, place: Place = ()) -> Iterator[tuple[Place, Node]]:
+    """Every node of the tree with where it stands, itself first."""
+    yield place, tree
+    if isinstance(tree, Not):
+        yield from placed(tree.negated, (*place, "not"))
+    elif isinstance(tree, AllOf | AnyOf):
+        kind, below = ("all", tree.all) if isinstance(tree, AllOf) else ("any", tree.any)
+        for number, one in enumerate(below):
+            yield from placed(one, (*place, kind, number))
+
+
 def nodes(tree: Node) -> Iterator[Node]:
     """Every node of the tree, itself first."""
-    yield tree
-    below = tree.all if isinstance(tree, AllOf) else tree.any if isinstance(tree, AnyOf) else []
-    for one in [tree.negated] if isinstance(tree, Not) else below:
-        yield from nodes(one)
+    return (node for _, node in placed(tree))
 
 
 def events_used(tree: Node) -> set[str]:

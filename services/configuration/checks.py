@@ -1,12 +1,16 @@
 """What must hold between the files: names stand once, and whatever is named is there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from services.conditions.tree import OfTrait, placed
 from services.identifiers.rules import IdentityRules
 from services.yamlfile import Document
 from services.yamlfile.document import Place
+
+ALIKE = 0.75  # how alike (0 to 1, difflib) two names are of which one may be the other misspelt
 
 
 class Entry(NamedTuple):
@@ -27,17 +31,43 @@ def cross_check(
     traits: Sequence[Entry],
     audiences: Sequence[Entry],
     rules: Sequence[Entry],
+    unread: AbstractSet[str] = frozenset(),
 ) -> list[str]:
-    """What is wrong between the files, each with file and line."""
+    """What is wrong between the files, each with file and line. Names of sections that could not be read (`unread`) are
+    not looked for: what is wrong with those files has been told."""
     return [
         *_twice(sources, "source", "name", lambda source: source.name),
         *_twice(sources, "", "write_key", lambda source: source.write_key),
         *_twice(traits, "trait", "name", lambda trait: trait.name),
         *_twice(audiences, "audience", "name", lambda audience: audience.name),
         *_twice(rules, "rule", "name", lambda rule: (rule.workspace, rule.name)),
-        *_unknown_types(identity, sources),
-        *_unknown_audiences([entry.item.name for entry in audiences], rules),
+        *([] if "identity" in unread else _unknown_types(identity, sources)),
+        *([] if "audiences" in unread else _unknown_audiences([entry.item.name for entry in audiences], rules)),
     ]
+
+
+def doubts(
+    traits: Sequence[Entry], computes: bool, audiences: Sequence[Entry], rules: Sequence[Entry]
+) -> Iterator[str]:
+    """What is possible and probably not meant: a condition over a trait that is not computed. Most such traits are told
+    by events, so it is said only when the name is nearly that of a computed one, or when a file is there to compute
+    traits (`computes`) and computes none."""
+    names = [entry.item.name for entry in traits]
+    asked = [(entry, ("who",), entry.item.who) for entry in audiences]
+    asked += [(entry, ("if",), entry.item.condition) for entry in rules if entry.item.condition]
+    for entry, top, tree in asked:
+        for place, node in placed(tree, top):
+            if isinstance(node, OfTrait) and (doubt := _doubt(node.trait, names, computes)):
+                yield entry.problem((*place, "trait"), doubt)
+
+
+def _doubt(name: str, computed: list[str], computes: bool) -> str:
+    """What is doubtful about a condition over this trait; empty when nothing is."""
+    if name in computed:
+        return ""
+    if close := get_close_matches(name, computed, 1, ALIKE):
+        return f'no trait "{name}" is computed; did you mean "{close[0]}"? (It is fine when events tell "{name}".)'
+    return "" if computed or not computes else f'no trait is computed, so events have to tell "{name}"'
 
 
 def _twice(entries: Sequence[Entry], kind: str, field: str, of: Callable[[Any], Any]) -> list[str]:

@@ -14,13 +14,13 @@ Instead of sources.yaml, traits.yaml or audiences.yaml there may be a folder of 
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from services.automation.definitions import Rule
 from services.conditions.tree import events_used
-from services.configuration.checks import Entry, cross_check
+from services.configuration.checks import Entry, cross_check, doubts
 from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
 from services.configuration.templates import with_templates
 from services.errors import ConfigError
@@ -37,7 +37,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Config(NamedTuple):
-    """Everything that is configured. `definitions` are the traits and audiences compiled, with the events to count."""
+    """Everything that is configured. `definitions` are the traits and audiences compiled, with the events to count;
+    `warnings` name what is possible and probably not meant, with file and line."""
 
     sources: tuple[Source, ...]
     limits: Limits
@@ -46,6 +47,7 @@ class Config(NamedTuple):
     audiences: tuple[Audience, ...]
     rules: tuple[Rule, ...]
     definitions: Definitions
+    warnings: tuple[str, ...] = ()
 
 
 def load_config(folder: Path) -> Config:
@@ -59,10 +61,15 @@ def load_config(folder: Path) -> Config:
     audiences = found.entries("audiences", AudiencesFile)
     rules = [Entry(document, (), rule) for document, rule in found.files("rules", Rule)]
     rules = [with_templates(folder, entry, found.problems) for entry in rules]
-    found.problems += cross_check(identity, sources, traits, audiences, rules)
+    found.problems += cross_check(identity, sources, traits, audiences, rules, found.unread)
     if found.problems:
         raise ConfigError(found.problems)
-    return _config(limits, identity, *([entry.item for entry in kind] for kind in (sources, traits, audiences, rules)))
+    config = _config(limits, identity, *(_items(kind) for kind in (sources, traits, audiences, rules)))
+    return config._replace(warnings=tuple(doubts(traits, "traits" in found.read, audiences, rules)))
+
+
+def _items(entries: list[Entry]) -> list[Any]:
+    return [entry.item for entry in entries]
 
 
 def _config(
@@ -82,11 +89,13 @@ class _Reader:
     def __init__(self, folder: Path):
         self._folder = folder
         self.problems = list(_strangers(folder))
+        self.read: set[str] = set()  # sections with a file that is right
+        self.unread: set[str] = set()  # sections with a file in which something is wrong
 
     def one(self, name: str, model: type[Model]) -> Model | None:
         """The content of this file; None when there is none, or something is wrong with it."""
         path = self._folder / name
-        read_it = self._read(path, model) if path.exists() else None
+        read_it = self._read(path.stem, path, model) if path.exists() else None
         return read_it[1] if read_it else None
 
     def files(self, section: str, model: type[Model]) -> list[tuple[Document, Model]]:
@@ -99,7 +108,7 @@ class _Reader:
         if section == "sources" and not single.exists() and not several:
             self.problems.append(f"{single}: there is no such file; it says who may send")
         paths = [single] if single.exists() else several[:MOST_FILES]
-        return [found for path in paths if (found := self._read(path, model))]
+        return [found for path in paths if (found := self._read(section, path, model))]
 
     def entries(self, section: str, model: type[Model]) -> list[Entry]:
         """Everything that stands under `section:` in the section's files."""
@@ -109,13 +118,16 @@ class _Reader:
             for index, item in enumerate(getattr(content, section))
         ]
 
-    def _read(self, path: Path, model: type[Model]) -> tuple[Document, Model] | None:
+    def _read(self, section: str, path: Path, model: type[Model]) -> tuple[Document, Model] | None:
         try:
             document = read(path)
-            return document, parse(document, model)
+            content = parse(document, model)
         except ConfigError as wrong:
             self.problems += wrong.problems
+            self.unread.add(section)
             return None
+        self.read.add(section)
+        return document, content
 
 
 def _strangers(folder: Path) -> list[str]:

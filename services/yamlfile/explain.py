@@ -11,24 +11,13 @@ from pydantic_core import ErrorDetails
 
 from services.errors import ConfigError
 from services.yamlfile.document import Document, Place
+from services.yamlfile.plainly import plainly
 
 MOST = 50  # problems told at once
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _SECRET = re.compile(r"key|secret|password|token", re.IGNORECASE)
-_WORDS = (  # pydantic's words: words for people who do not program
-    ("a valid string", "a text"),
-    ("a valid integer", "a whole number"),
-    ("a valid number", "a number"),
-    ("a valid boolean", "true or false"),
-    ("a valid list", "a list (lines that begin with `- `)"),
-    ("a valid tuple", "a list (lines that begin with `- `)"),
-    ("a valid dictionary", "names with values (`name: value`)"),
-    ("a valid timedelta", "a duration such as 1h or 30m"),
-    ("a valid decimal", "a number"),
-    ("String should match pattern", "expected a text that matches"),
-)
 
 
 def parse(document: Document, model: type[Model]) -> Model:
@@ -55,12 +44,9 @@ def _what(model: type[BaseModel], place: Place, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         around = (_inside(model, place[:length]) for length in range(len(place) - 1, -1, -1))
         return _unknown(str(place[-1]), sorted(_names(next(filter(None, around)))))
-    message = error["msg"].removeprefix("Value error, ")
-    if message.startswith(("Input should be ", "String should ")):
-        for theirs, ours in _WORDS:
-            message = message.replace(theirs, ours)
-        message = message.partition(", unable")[0].partition(" or instance of")[0].partition(" in duration")[0]
-        message = message.partition(", got")[0].partition(", invalid")[0].replace("Input should be ", "expected ")
+    message = plainly(error)
+    if error["type"] in ("too_short", "too_long"):  # these say themselves how many there are
+        return message
     if message.startswith("expected "):
         return message + _got(place, error["input"]) + _hint(error)
     whole = isinstance(error["input"], dict | list)  # the message is about several parts: quoting them does not help

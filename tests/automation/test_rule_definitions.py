@@ -19,7 +19,7 @@ def test_a_wait_is_a_number_and_a_unit(text: str, millis: int) -> None:
     [
         ({"wait": "1 week"}, "a whole number and s, m, h or d"),
         ({"wait": 60}, "a whole number and s, m, h or d"),
-        ({"wait": "400d"}, "less than or equal to"),
+        ({"wait": "400d"}, "the longest wait is 90d"),
         ({"when": {"event": "X", "enters": "y"}}, "one of `event` and `enters`"),
         ({"when": {}}, "one of `event` and `enters`"),
         ({"then": []}, "1 to 10 steps"),

@@ -133,6 +133,16 @@ def test_all_that_is_wrong_with_a_configuration_is_told_at_once(tmp_path: Path) 
     assert not listed["ok"] and len(listed["problems"]) >= 2
 
 
+def test_a_configuration_that_is_doubtful_is_warned_of_and_still_right(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text("sources:\n  - {name: web, write_key: k}\n")
+    (tmp_path / "traits.yaml").write_text("traits:\n  - {name: orders, event: Ordered, count: true}\n")
+    (tmp_path / "audiences.yaml").write_text("audiences:\n  - {name: regulars, who: {trait: order, gte: 2}}\n")
+    checked = CliRunner().invoke(app, ["check-config", str(tmp_path)])
+    assert checked.exit_code == 0 and 'did you mean "orders"?' in checked.stderr and "is fine" in checked.stdout
+    listed = CliRunner().invoke(app, ["check-config", str(tmp_path), "--json"])
+    assert listed.exit_code == 0 and len(json.loads(listed.stdout)["warnings"]) == 1
+
+
 def test_a_configuration_that_is_right_is_summed_up(config_folder: Path) -> None:
     checked = CliRunner().invoke(app, ["check-config", str(config_folder), "--json"])
     assert checked.exit_code == 0 and json.loads(checked.stdout)["config"]["rules"] == ["thanks"]

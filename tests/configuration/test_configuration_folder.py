@@ -1,13 +1,18 @@
 """The configuration folder as a whole: what is right is read, and every wrong thing is told with file and line."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+from services.automation.definitions import Rule
 from services.configuration import Config, load_config
+from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
 from services.errors import ConfigError
 from services.identifiers.rules import DEFAULT_RULES
 from services.ingest.sources import Limits
+from services.yamlfile.plainly import PATTERNS
 
 SOURCES = "sources:\n  - {name: web, write_key: secret-1}\n"
 AUDIENCES = "audiences:\n  - {name: vips, who: {trait: spent, gte: 5}}\n"
@@ -119,6 +124,61 @@ def test_identity_adds_to_the_defaults(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_file_and_line(tmp_path: Path, files: dict[str, str], problem: str) -> None:
     assert problem in problems(tmp_path, files)
+
+
+BUYERS = AUDIENCES.replace("spent", "life_value")
+TRAITS = "traits:\n- {name: lifetime_value, event: Order Completed, sum: total}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "warned"),
+    [
+        (
+            {"traits.yaml": TRAITS, "audiences.yaml": "audiences:\n- name: x\n  who:\n    any:\n"
+             "    - {trait: plan, is: a}\n    - not:\n        trait: life_value\n        gte: 5\n"},
+            ['audiences.yaml, line 7: no trait "life_value" is computed; did you mean "lifetime_value"? '
+             '(It is fine when events tell "life_value".)'],
+        ),
+        (
+            {"traits.yaml": TRAITS, "hello.txt": "x", "audiences.yaml": AUDIENCES, "rules/hello.yaml": RULE.replace(
+                "event: Page Seen, at_least: 2", "trait: lifetime_values, gt: 1")},
+            ['rules/hello.yaml, line 3: no trait "lifetime_values" is computed; did you mean "lifetime_value"? '
+             '(It is fine when events tell "lifetime_values".)'],
+        ),
+        (
+            {"traits.yaml": "traits: []\n", "audiences.yaml": BUYERS},
+            ['audiences.yaml, line 2: no trait is computed, so events have to tell "life_value"'],
+        ),
+        ({"audiences.yaml": BUYERS}, []),
+        ({"traits.yaml": TRAITS, "audiences.yaml": AUDIENCES.replace("spent", "lifetime_value")}, []),
+        ({"traits.yaml": TRAITS, "audiences.yaml": AUDIENCES.replace("spent", "city")}, []),
+    ],
+)  # fmt: skip
+def test_a_condition_over_a_trait_that_is_probably_misspelt_is_doubted(
+    tmp_path: Path, files: dict[str, str], warned: list[str]
+) -> None:
+    config = loaded(tmp_path, files)
+    assert [warning.replace(f"{tmp_path}/", "") for warning in config.warnings] == warned
+
+
+def test_what_a_broken_file_would_have_named_is_not_missed(tmp_path: Path) -> None:
+    mapped = SOURCES.replace("}", ", identifiers: {properties.card: loyalty_card}}")
+    files = {
+        "audiences.yaml": AUDIENCES.replace("gte", "gtt"), "rules/hello.yaml": RULE, "hello.txt": "x",
+        "identity.yaml": "types:\n  loyalty_card: {priority: 0, limit: 1}\n", "sources.yaml": mapped,
+    }  # fmt: skip
+    assert problems(tmp_path, files) == [
+        'identity.yaml, line 2: "types.loyalty_card.priority" expected 1 or more, got 0',
+        'audiences.yaml, line 2: "audiences[0].who.gtt" is not known here; did you mean "gt"?',
+    ]
+
+
+def test_every_pattern_that_a_name_must_match_is_said_in_words() -> None:
+    models = (SourcesFile, IdentityFile, TraitsFile, AudiencesFile, Limits, Rule)
+    said = re.findall(
+        r'"pattern(?:Properties)?": \{?("[^"]*")', " ".join(json.dumps(model.model_json_schema()) for model in models)
+    )
+    assert {json.loads(pattern) for pattern in said} == set(PATTERNS)
 
 
 def test_a_template_that_is_no_liquid_is_told_with_the_rules_line(tmp_path: Path) -> None:

@@ -25,6 +25,14 @@ class Plan(BaseModel):
     amount: int = 0
     steps: list[Step] = []
     by_name: dict[str, Step] = {}
+    some: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    few: Annotated[dict[str, int], Field(max_length=1)] = {}
+    text: Annotated[str, Field(min_length=1, max_length=5)] = "x"
+    address: Annotated[str, Field(min_length=3)] = "abc"
+    place: Annotated[int, Field(ge=1, le=1_000)] = 1
+    speed: Annotated[float, Field(gt=0, lt=5)] = 1
+    on: Literal[True] = True
+    variable: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")] = "X"
 
     @field_validator("amount")
     @classmethod
@@ -68,6 +76,22 @@ def test_a_right_file_becomes_the_model(tmp_path: Path) -> None:
         (
             "name: a\nsteps:\n- kind: emial",
             'plan.yaml, line 3: "steps[0].kind" expected \'email\' or \'webhook\', got "emial"; did you mean "email"?',
+        ),
+        ("name: a\nsome: []", 'plan.yaml, line 2: "some" expected at least 1 entry, got none'),
+        ("name: a\nsome: [1, 2, 3]", 'plan.yaml, line 2: "some" expected at most 2 entries, got 3'),
+        ("name: a\nfew: {a: 1, b: 2}", 'plan.yaml, line 2: "few" expected at most 1 entry, got more'),
+        ("name: a\ntext: ''", 'plan.yaml, line 2: "text" expected a text that is not empty, got ""'),
+        ("name: a\ntext: toolong", 'plan.yaml, line 2: "text" expected at most 5 characters, got "toolong"'),
+        ("name: a\naddress: ab", 'plan.yaml, line 2: "address" expected at least 3 characters, got "ab"'),
+        ("name: a\nplace: 0", 'plan.yaml, line 2: "place" expected 1 or more, got 0'),
+        ("name: a\nplace: 2000", 'plan.yaml, line 2: "place" expected 1000 or less, got 2000'),
+        ("name: a\nspeed: 0", 'plan.yaml, line 2: "speed" expected more than 0, got 0'),
+        ("name: a\nspeed: 5.5", 'plan.yaml, line 2: "speed" expected less than 5, got 5.5'),
+        ("name: a\non: false", 'plan.yaml, line 2: "on" expected true, got false'),
+        (
+            "name: a\nvariable: my-secret",
+            'plan.yaml, line 2: "variable" expected the name of an environment variable, in capitals, '
+            'such as CRM_SECRET, got "my-secret"',
         ),
         ("name: a\nsteps: x", 'plan.yaml, line 2: "steps" expected a list (lines that begin with `- `), got "x"'),
         ("name: a\nsteps:\n\n- from: x", 'plan.yaml, line 4: "steps[0]" lacks "kind"'),
