@@ -27,4 +27,5 @@ def replay(data: Data = None) -> None:
     with bars() as told:
         standing.wait("beginning", lambda: standing.generation(files), generation + 1, told)
         standing.wait("replaying", lambda: standing.folded(files), target, told)
+        standing.wait("taking back", lambda: standing.rebuilt(files), 1, told)
     typer.echo(f"generation {generation + 1} was built from {target:,} frames of touchpoints")

@@ -19,7 +19,7 @@ BYTES = 16 * 1024 * 1024  # of payload fetched at once, one frame at least
 
 _ROWS = """FROM touchpoint_log WHERE incarnation = {incarnation:String} AND partition = 0
     AND offset >= {start:UInt64} AND offset < {end:UInt64}"""
-_SIZES = f"SELECT offset, max(index) + 1, sum(length(payload)) {_ROWS} GROUP BY offset ORDER BY offset"  # noqa: S608
+_SIZES = f"SELECT offset, max(index) + 1, sum(length(payload)) {_ROWS} GROUP BY offset ORDER BY offset"
 _FRAMES = f"""
 SELECT offset, max(index) + 1, arrayMap(line -> line.2, arraySort(groupArray((index, payload))))
 FROM (SELECT offset, index, payload {_ROWS} LIMIT 1 BY offset, index) GROUP BY offset ORDER BY offset

@@ -15,7 +15,7 @@ from schemas.fast import Action
 from services.automation.check import compile_rules
 from services.configuration import Config, load_config
 from services.pipeline import STAGES, processors
-from services.runtime import archive, frames, metrics, rebuild
+from services.runtime import archive, frames, metrics, rebuild, verdicts
 from services.runtime.collector import clock
 from services.runtime.engine import IDLE, Engine
 from services.runtime.files import Files
@@ -62,6 +62,7 @@ class EngineProcess:
         self._ledger = Ledger(self._files.ledger)
         self._live = self._ledger.go_live({(r.workspace, r.name): r.fingerprint() for r in self._config.rules}, clock())
         self._file = StateFile(self._files.state, STAGES)
+        verdicts.settle(self._file.db, settings.dedup_days)
         self._log = frames.open_reader(self._files.log)
         self._trimming = Trimming(self._files, settings, clock)
         self._rebuilding = True  # until it is known that no rebuild was cut short

@@ -39,6 +39,13 @@ def generation(files: Files) -> int:
         return _offset(state, "SELECT value FROM about WHERE name = 'generation'")
 
 
+def rebuilt(files: Files) -> int:
+    """0 while a rebuild has yet to take back what it does not publish any more, else 1."""
+    with closing(frames.open_reader(files.state)) as state:
+        known = state.execute("SELECT 1 FROM sqlite_master WHERE name = 'former'").fetchone()
+        return int(not known or not state.execute("SELECT 1 FROM former LIMIT 1").fetchone())
+
+
 def taken(files: Files, incarnation: str) -> int:
     """The offset of the topic `actions`, in this incarnation of the state file, that delivery reads next."""
     with closing(frames.open_reader(files.ledger)) as ledger:

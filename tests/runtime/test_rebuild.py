@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas import fast
-from schemas.fast import Membership, Profile, Touchpoint
+from schemas.fast import Duplicate, Membership, Profile, Touchpoint
 from schemas.identifiers import profile_id
 from services.configuration import Config
+from services.errors import RapportError
 from services.identifiers import DEFAULT_RULES, IdentityRules
 from services.ingest.sources import Limits
 from services.pipeline import STAGES, processors
 from services.processor import GENERATION
 from services.profile.definitions import Definitions
-from services.runtime import archive, frames, rebuild
+from services.runtime import archive, frames, rebuild, verdicts
 from services.runtime.engine import Engine
 from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
@@ -140,3 +144,46 @@ def test_an_id_that_is_nobody_after_the_rebuild_gets_a_tombstone(tmp_path: Path)
     assert rebuild.end(file.db, 6_000) == 1
     newest = published(file)
     assert newest[gone].deleted and not newest[stays].deleted
+
+
+DAY = 24 * 3_600_000
+receipts = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 5 * DAY), st.booleans()), min_size=8, max_size=30
+)  # message id, anchor, time since the one before, imported
+
+
+def judged(file: StateFile) -> list[tuple[int, int]]:
+    """The places that verdicts on duplicates name, in the order of the topic."""
+    stored = frames.read(file.db, "duplicates", 0, 10**6)
+    told = [msgspec.json.decode(line, type=Duplicate) for frame in stored for line in frame.body.split(b"\n")]
+    return [(one.offset, one.index) for one in told]
+
+
+@settings(max_examples=25, deadline=None)
+@given(receipts)
+def test_a_rebuild_comes_to_the_verdicts_of_the_first_time(
+    tmp_path_factory: pytest.TempPathFactory, receipts: list[tuple[int, int, int, bool]]
+) -> None:
+    folder = tmp_path_factory.mktemp("verdicts")
+    log, at = frames.open_file(folder / "log.db"), 0
+    for offset, (number, who, later, imported) in enumerate(receipts):
+        at += later
+        one = msgspec.json.decode(touchpoint(number, f"user_id:u{who}"), type=Touchpoint)
+        again = msgspec.structs.replace(one, received_at=at, imported=imported)  # type: ignore[type-var]
+        frames.append(log, "touchpoints", offset, 0, [fast.dumps(again), touchpoint(100 + offset, "user_id:u9")])
+    file = StateFile(folder / "state.db", STAGES)
+    carry(file, folder / "log.db", DEFAULT_RULES)
+    first = judged(file)
+    archived = frames.read(log, "touchpoints", 0, 10**6)
+    frames.trim(log, "touchpoints", len(receipts) // 2, 10**15)
+    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"))
+    carry(file, folder / "log.db", DEFAULT_RULES, archived)
+    assert judged(file) == first + first
+
+
+def test_the_window_is_settled_when_a_folder_is_first_used(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state.db", STAGES)
+    verdicts.settle(file.db, 7)
+    verdicts.settle(file.db, 7)
+    with pytest.raises(RapportError, match="RAPPORT_DEDUP_DAYS=7"):
+        verdicts.settle(file.db, 3)
