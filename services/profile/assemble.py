@@ -24,8 +24,10 @@ from services.conditions.subject import event_name
 from services.processor import Emit, Frame, Outcome
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
-from services.profile.person import Held, Person, View, document, joined, names, redirect
+from services.profile.person import Held, Person, document, joined, names, redirect
+from services.profile.view import View, Views
 
+VIEWS = 20_000  # persons whose views are kept at least; each takes about 1 KB
 Reason = Literal["touchpoint", "merged", "split"]
 Change = Literal["entered", "exited"]
 
@@ -46,6 +48,7 @@ class Assemble:
         watched: Iterable[str] | None = None,
     ):
         self.definitions, self.generation = definitions, generation
+        self.views = Views(definitions, VIEWS)
         self.triggers = None if triggers is None else frozenset(triggers)
         self.watched = frozenset(dict(definitions.who) if watched is None else watched)
 
@@ -116,7 +119,7 @@ class _Turn:
     def _view(self, person: Person) -> View:
         view = self._views.get(person.profile_id)
         if view is None:
-            view = self._views[person.profile_id] = View(joined(person), self._definitions)
+            view = self._views[person.profile_id] = self._stage.views.of(person.profile_id, joined(person))
         return view
 
     def _profile(self, person: Person) -> Profile:

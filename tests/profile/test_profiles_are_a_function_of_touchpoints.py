@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from schemas.fast import Touchpoint
 from services.profile.add import add
 from services.profile.cell import Cell
-from services.profile.person import Held, Person, View, document, identifiers
+from services.profile.person import Held, Person, document, identifiers
+from services.profile.view import View
 from tests.profile.profile_histories import histories
 from tests.profile.profile_stages import DEFINITIONS, Stages, plain
 
