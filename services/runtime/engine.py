@@ -20,7 +20,6 @@ from services.runtime import frames
 from services.runtime.handler import Handler
 from services.runtime.sqlite_state import SqliteState, StateFile
 
-IDLE = 0.01  # seconds between two looks at the log when there was nothing
 QUIET = 100  # ms by which wake-ups follow the clock when the log is quiet: what was received before them comes first
 
 

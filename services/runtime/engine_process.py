@@ -17,7 +17,7 @@ from services.configuration import Config, load_config
 from services.pipeline import STAGES, processors
 from services.runtime import archive, frames, metrics, rebuild, verdicts
 from services.runtime.collector import clock
-from services.runtime.engine import IDLE, Engine
+from services.runtime.engine import Engine
 from services.runtime.files import Files
 from services.runtime.followups.delivery import Delivery, Sender
 from services.runtime.followups.ledger import Ledger
@@ -29,6 +29,8 @@ from services.runtime.profiles import ProfileReader
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 from services.runtime.trimming import EVERY, Trimming
+
+PAUSE = 0.02  # seconds until the next turn, after one that was not full: each is a commit, and collectors need the disk
 
 _log = structlog.get_logger()
 
@@ -97,7 +99,7 @@ class EngineProcess:
             if time.monotonic() > next_trim:
                 self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
                 next_trim = time.monotonic() + EVERY
-            await asyncio.sleep(0 if done else IDLE)
+            await asyncio.sleep(0 if done >= self._settings.turn else PAUSE)
 
     async def _engine(self) -> Engine:
         """The engine of the present generation."""
