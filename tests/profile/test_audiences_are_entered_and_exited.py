@@ -167,7 +167,7 @@ def test_the_published_document() -> None:
     told = {"city": "Ulm", "gone": None, "consent": {"email": True, "sms": False}}
     stages.arrive(touchpoint("m1", U, event="identify", traits=told))
     stages.arrive(touchpoint("m2", U, A, at=NOON + DAY, properties={"total": 39.95, "product": "cd", "shop": "online"}))
-    stages.arrive(order("m3", A, total="1", at=NOON + 2 * DAY))
+    stages.arrive(order("m3", A, total="one", at=NOON + 2 * DAY))
     profile = stages.profile(U)
     assert fast.loads(profile.traits) == {"city": {"value": "Ulm", "at": NOON, "source": "web"}}
     assert bytes(profile.computed) == (  # type: ignore[call-overload]
