@@ -1,6 +1,6 @@
 """Whether a rule may act for this person now: the same questions at the trigger and again at sending."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.fast import Action, Profile
@@ -13,10 +13,11 @@ RuleId = tuple[str, str]  # (workspace, name)
 
 
 class CompiledRule(NamedTuple):
-    """A rule, and its conditions as one function."""
+    """A rule, its conditions as one function, and the environment variables that it needs and that are not set."""
 
     rule: Rule
     holds: Predicate
+    unset: frozenset[str] = frozenset()
 
 
 def compile_rule(rule: Rule) -> CompiledRule:
@@ -24,9 +25,9 @@ def compile_rule(rule: Rule) -> CompiledRule:
     return CompiledRule(rule, compiled(rule.condition) if rule.condition else lambda subject: True)
 
 
-def compile_rules(rules: Iterable[Rule]) -> dict[RuleId, CompiledRule]:
-    """All rules by workspace and name."""
-    return {(rule.workspace, rule.name): compile_rule(rule) for rule in rules}
+def compile_rules(rules: Iterable[Rule], environment: Mapping[str, str]) -> dict[RuleId, CompiledRule]:
+    """All rules by workspace and name, to be carried out in this environment."""
+    return {(rule.workspace, rule.name): compile_rule(rule)._replace(unset=rule.unset(environment)) for rule in rules}
 
 
 def consents(step: Step, subject: Subject) -> bool:
@@ -51,4 +52,10 @@ def hold(found: CompiledRule | None, action: Action, profile: Profile | None) ->
     subject = facts(profile, action.touchpoint)
     if not found.holds(subject):
         return "the rule's conditions do not hold any more"
-    return "" if consents(found.rule.then[action.step], subject) else "the person does not consent to e-mail"
+    step = found.rule.then[action.step]
+    if not consents(step, subject):
+        return "the person does not consent to e-mail"
+    if missing := sorted(step.variables & found.unset):
+        again = f"start again with it, then `rapport resend --rule {found.rule.name}`"
+        return f"the platform was started without {' and '.join(missing)} in its environment: {again}"
+    return ""

@@ -12,6 +12,7 @@ then:
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
@@ -81,6 +82,10 @@ class Rule(_Strict):
     wait: Wait = 0
     then: Steps
     history: Literal["act", "ignore"] = "ignore"
+
+    def unset(self, environment: Mapping[str, str]) -> frozenset[str]:
+        """The variables that its steps need and that are not set in this environment."""
+        return frozenset(name for step in self.then for name in step.variables if not environment.get(name))
 
     def fingerprint(self) -> str:
         """What the rule does, as 32 hexadecimal characters. Another title leaves it as it is; so does a later version

@@ -110,6 +110,12 @@ class Step(_Strict):
         """ "email" or "webhook"."""
         return "email" if self.email else "webhook"
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables without which it cannot be done."""
+        named = (self.webhook.url_env, self.webhook.secret_env) if self.webhook else ()
+        return frozenset(name for name in named if name)
+
     def with_files(self, read: Callable[[str], str]) -> "Step":
         """The step with the texts of its files in their place."""
         return Step(email=self.email.with_files(read)) if self.email else self

@@ -9,11 +9,16 @@ from services.commands.options import AsJson, ConfigFolder, settings_of
 from services.commands.show import json_line, remarks, table, warn
 from services.configuration import Config, load_config
 from services.errors import ConfigError
+from services.runtime.doubts import not_counted_yet
+from services.runtime.files import Files
 
 
 def check_config(
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="The same as --config.")] = None,
     config: ConfigFolder = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Warn also of changes that do not count for this data yet.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a configuration folder: print every problem with file and line, or what is configured.
@@ -23,6 +28,7 @@ def check_config(
     \b
     rapport check-config
     rapport check-config /etc/rapport --json
+    rapport check-config --data data
     """
     settings = settings_of(config=folder or config)
     try:
@@ -35,10 +41,11 @@ def check_config(
                 remarks().print(problem, markup=False)
         raise typer.Exit(1) from None
     counts = summary(found)
+    warnings = [*found.warnings, *(not_counted_yet(found, Files(data.resolve())) if data else ())]
     if as_json:
-        json_line({"ok": True, "config": counts, "warnings": found.warnings})
+        json_line({"ok": True, "config": counts, "warnings": warnings})
     else:
-        for warning in found.warnings:
+        for warning in warnings:
             warn(warning)
         table(
             f"{settings.config} is fine",

@@ -4,9 +4,9 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from services.commands.options import AsJson, Data, settings_of
+from services.commands.options import AsJson, Data, InWorkspace, settings_of
 from services.commands.reach import files_of, reading
-from services.commands.show import instant, json_line, plain, table
+from services.commands.show import instant, json_line, plain, remarks, table
 from services.errors import RapportError
 from services.runtime.followups.desk import AGAIN
 from services.runtime.followups.ledger import Status, rows
@@ -19,6 +19,7 @@ def deliveries(
         str, typer.Option(metavar="STATUS,…", help="waiting, attempting, sent, held, failed, uncertain, dead.")
     ] = _ENDED_BADLY,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many to list, the newest.")] = 100,
+    workspace: InWorkspace = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,14 +28,18 @@ def deliveries(
     \b
     rapport deliveries
     rapport deliveries --status sent --json
+    rapport deliveries --status held --workspace main
     rapport deliveries && rapport resend --all
     """
     statuses = chosen(status)
     with reading(files_of(settings_of(data=data)).ledger) as ledger:
         counts = ledger.execute(
-            "SELECT rule, kind, status, count(*) FROM sends GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "SELECT rule, kind, status, count(*) FROM sends WHERE workspace = coalesce(?, workspace)"
+            " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            (workspace,),
         ).fetchall()
-        found = [as_shown(send._asdict()) for send in rows(ledger, statuses, limit=-1)][-limit:]
+        chosen_rows = [send for send in rows(ledger, statuses, limit=-1) if workspace in (None, send.workspace)]
+        found = [as_shown(send._asdict()) for send in chosen_rows[-limit:]]
     if as_json:
         for one in found:
             json_line(one)
@@ -45,6 +50,8 @@ def deliveries(
     table("follow-ups", ("rule", "kind", "status", "how many"), counts, numbers=("how many",))
     for one in found:
         typer.echo(plain(as_text(one)))
+    if "held" not in statuses and any(row[2] == "held" for row in counts):
+        remarks().print("why some are held: `rapport deliveries --status held`")
 
 
 def chosen(text: str) -> list[Status]:

@@ -18,6 +18,9 @@ ConfigFolder = Annotated[
     typer.Option("--config", metavar="DIR", help="The configuration folder. [RAPPORT_CONFIG; default: config]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+InWorkspace = Annotated[
+    str | None, typer.Option("--workspace", metavar="NAME", help="Only of this workspace; else of all.")
+]
 SourceName = Annotated[
     str | None, typer.Option("--source", metavar="NAME", help="The source of config/ whose write key is used.")
 ]

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from schemas.fast import RejectedItem
-from services.commands.options import AsJson, Data, settings_of
+from services.commands.options import AsJson, Data, InWorkspace, settings_of
 from services.commands.reach import files_of, reading
 from services.commands.show import instant, json_line, table
 from services.commands.topic_files import messages
@@ -17,6 +17,7 @@ from services.commands.topic_files import messages
 def rejected(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many of the newest to list.")] = 20,
     code: Annotated[str | None, typer.Option(help="Only those refused with this code.")] = None,
+    workspace: InWorkspace = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the items themselves, as they came, one a line.")] = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -34,7 +35,7 @@ def rejected(
     newest: deque[RejectedItem] = deque(maxlen=limit)
     with reading(files_of(settings_of(data=data)).log) as reader:
         for item in messages(reader, "rejected"):
-            if code in (None, item.code):
+            if code in (None, item.code) and workspace in (None, item.workspace):
                 counts[item.source, item.code, item.field] += 1
                 newest.append(item)
     if raw:

@@ -1,5 +1,6 @@
 """`rapport up`: run the platform until Ctrl-C."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,11 @@ from typing import Annotated
 import typer
 
 from services.commands.options import ConfigFolder, Data, settings_of
-from services.commands.show import remarks
+from services.commands.reach import files_of
+from services.commands.show import remarks, warn
+from services.configuration import load_config
 from services.errors import RapportError
+from services.runtime.doubts import doubts
 from services.runtime.files import Running
 from services.runtime.platform import Platform
 from services.runtime.settings import Settings
@@ -36,10 +40,12 @@ def up(
 
 def run(settings: Settings) -> None:
     """Start, say where everything is, wait for Ctrl-C or SIGTERM, stop. Raises RapportError when a process ends."""
-    platform, stopped = Platform(settings), threading.Event()
+    config, platform, stopped = load_config(settings.config), Platform(settings), threading.Event()
     with until_asked_to_stop(stopped):
         try:
             welcome(settings, platform.start())
+            for doubt in doubts(config, files_of(settings), os.environ):
+                warn(doubt)
             ended = platform.family.watch(stopped)
         finally:
             platform.stop()

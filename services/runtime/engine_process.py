@@ -15,7 +15,7 @@ from schemas.fast import Action
 from services.automation.check import compile_rules
 from services.configuration import Config, load_config
 from services.pipeline import STAGES, processors
-from services.runtime import archive, frames, metrics, rebuild, verdicts
+from services.runtime import archive, frames, metrics, past, rebuild, verdicts
 from services.runtime.collector import clock
 from services.runtime.engine import Engine
 from services.runtime.files import Files
@@ -104,6 +104,7 @@ class EngineProcess:
     async def _engine(self) -> Engine:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
+        past.note(self._file.db, self._config, clock())
         stages = processors(self._config, generation, self._live, self._settings.dedup_days)
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
@@ -129,5 +130,6 @@ def _delivery(settings: Settings, config: Config, files: Files, ledger: Ledger) 
     }
     chance = random.SystemRandom().random
     return Delivery(
-        ledger, PublishedActions(files), people.of, compile_rules(config.rules), senders, Renderer(), clock, chance
+        ledger, PublishedActions(files), people.of, compile_rules(config.rules, os.environ), senders, Renderer(), clock,
+        chance,
     )

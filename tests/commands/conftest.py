@@ -29,6 +29,12 @@ when: {event: Order Completed}
 then:
   - webhook: {url_env: NO_SUCH_URL, secret_env: NO_SUCH_SECRET}
 """,
+    "rules/notes.yaml": """
+name: notes
+when: {event: Order Completed}
+then:
+  - webhook: {url: "https://crm.example/hook", secret_env: HOME}
+""",
 }
 
 

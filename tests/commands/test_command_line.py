@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -84,15 +86,38 @@ def test_topics_are_followed_as_lines(rapport: Command) -> None:
 
 def test_follow_ups_that_ended_badly_are_listed_and_sent_again(rapport: Command) -> None:
     listed = [json.loads(line) for line in rapport("deliveries", "--json").stdout.splitlines()]
-    assert {row["status"] for row in listed} == {"failed"} and "NO_SUCH_URL" in listed[0]["reason"] + listed[0][
-        "recipient"
-    ]
+    assert {(row["rule"], row["status"]) for row in listed} == {("notes", "failed")}
+    assert "HOME has to hold" in listed[0]["reason"]
     again = rapport("resend", listed[0]["key"])
     assert again.exit_code == 0 and "1 are being sent again" in again.stdout
     assert rapport("resend", "no-such-key").exit_code == 1
     assert rapport("resend").exit_code == 1
     assert rapport("deliveries", "--status", "lost").exit_code == 1
-    assert "thanks" in rapport("deliveries").stdout
+    shown = rapport("deliveries")
+    assert "thanks" in shown.stdout and "rapport deliveries --status held" in shown.stderr
+
+
+def test_follow_ups_that_are_held_are_sent_again_by_rule_and_held_again_with_the_same_reason(rapport: Command) -> None:
+    def held() -> dict[str, int]:
+        rows = [json.loads(line) for line in rapport("deliveries", "--status", "held", "--json").stdout.splitlines()]
+        assert all("without NO_SUCH_SECRET and NO_SUCH_URL" in row["reason"] for row in rows if row["attempt"] == 0)
+        return {row["key"]: row["at"] for row in rows}
+
+    before = held()
+    assert before and all(re.fullmatch("main/thanks/0//[^/]+", key) for key in before)
+    again = rapport("resend", "--rule", "thanks")
+    assert again.exit_code == 0 and f"{len(before)} are being sent again" in again.stdout
+    deadline = time.monotonic() + 20
+    while (now := held()).keys() != before.keys() or any(now[key] == before[key] for key in before):
+        assert time.monotonic() < deadline
+
+
+def test_lists_can_be_of_one_workspace_only(rapport: Command) -> None:
+    every = "waiting,attempting,sent,held,failed,uncertain,dead"
+    for words in (("rejected",), ("deliveries", "--status", every)):
+        here, elsewhere = (rapport(*words, "--workspace", name).stdout for name in ("main", "elsewhere"))
+        assert here == rapport(*words).stdout and "main" in rapport(*words, "--workspace", "main", "--json").stdout
+        assert here != elsewhere and not rapport(*words, "--workspace", "elsewhere", "--json").stdout
 
 
 def test_a_replay_builds_the_same_people_again(rapport: Command) -> None:
@@ -145,4 +170,4 @@ def test_a_configuration_that_is_doubtful_is_warned_of_and_still_right(tmp_path:
 
 def test_a_configuration_that_is_right_is_summed_up(config_folder: Path) -> None:
     checked = CliRunner().invoke(app, ["check-config", str(config_folder), "--json"])
-    assert checked.exit_code == 0 and json.loads(checked.stdout)["config"]["rules"] == ["thanks"]
+    assert checked.exit_code == 0 and json.loads(checked.stdout)["config"]["rules"] == ["notes", "thanks"]

@@ -59,6 +59,7 @@ class World:
         self.topic, self.now = ActionsTopic(), NOON
         self.person: Profile | None = person(name="Ann")
         self.rules: list[Rule] = []
+        self.environment = {"CRM_SECRET": SECRET}
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         """A URL of the HTTP sink."""
@@ -71,13 +72,13 @@ class World:
 
     def senders(self, private: frozenset[str] = frozenset({"127.0.0.1"})) -> dict[str, Sender]:
         """The real senders."""
-        web = WebhookSender(private, {"CRM_SECRET": SECRET}, lambda: self.now)
+        web = WebhookSender(private, self.environment, lambda: self.now)
         return {"email": MailSender(self.server), "webhook": web}
 
     def delivery(self, ledger: Ledger, senders: dict[str, Sender] | None = None, attempts: int = 3) -> Delivery:
         """A delivery over this ledger, in this world."""
         return Delivery(
-            ledger, self.topic, lambda workspace, anchor: self.person, compile_rules(self.rules),
+            ledger, self.topic, lambda workspace, anchor: self.person, compile_rules(self.rules, self.environment),
             senders or self.senders(), self.renderer, lambda: self.now, lambda: 0.5,
             Pace(attempts=attempts, poll=0.002, gather=0.0),
         )  # fmt: skip

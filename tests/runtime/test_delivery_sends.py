@@ -14,6 +14,7 @@ from services.automation.actions.webhook import webhook_id
 from services.errors import Rejected, Retry
 from services.runtime import frames
 from services.runtime.followups.addresses import is_public, resolve
+from services.runtime.followups.desk import send_again
 from services.runtime.followups.ledger import Ledger
 from services.runtime.followups.mail import MailServer
 from services.runtime.followups.sending import LONGEST, pause
@@ -205,11 +206,28 @@ def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
     asyncio.run(look())
 
 
-def test_a_missing_secret_fails_and_names_the_variable(world: World, life: Any) -> None:
-    world.rules = [rule(then=[{"webhook": {"url": world.url(), "secret_env": "NOT_SET"}}])]
+def test_without_its_variables_a_call_is_held_and_says_which_until_it_is_sent_again_with_them(
+    world: World, life: Any, tmp_path: Path
+) -> None:
+    world.rules = [rule(then=[{"webhook": {"url_env": "CRM_URL", "secret_env": "CRM_SECRET"}}])]
+    world.environment["CRM_SECRET"] = ""
     world.decide(cause())
     ((status, told),) = life().values()
-    assert status == "failed" and "NOT_SET has to hold" in told and SECRET not in told
+    assert status == "held" and "without CRM_SECRET and CRM_URL" in told and "rapport resend --rule thanks" in told
+    world.environment |= {"CRM_SECRET": SECRET, "CRM_URL": world.url()}
+    assert life()["main/thanks/0//m1"][0] == "held" and not world.web.calls
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert send_again(ledger, ["main/thanks/0//m1"], world.now)
+    ledger.close()
+    assert life()["main/thanks/0//m1"][0] == "sent" and len(world.web.calls) == 1
+
+
+def test_a_secret_that_is_none_fails_and_names_the_variable(world: World, life: Any) -> None:
+    world.rules = [rule(then=[calling(world.url())])]
+    world.environment["CRM_SECRET"] = "whsec_short"
+    world.decide(cause())
+    ((status, told),) = life().values()
+    assert status == "failed" and "CRM_SECRET has to hold" in told and "whsec_short" not in told
 
 
 @pytest.mark.parametrize(("answer", "status"), [("550 no such user", "failed"), ("451 later", "waiting")])

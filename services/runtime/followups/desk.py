@@ -12,11 +12,8 @@ from services.errors import Rejected
 from services.runtime import frames
 from services.runtime.followups.ledger import Ledger, Send, Status, insert, rows, told
 
-AGAIN: tuple[Status, ...] = (
-    "dead",
-    "failed",
-    "uncertain",
-)  # what a person may send again; `held` was right not to be sent
+AGAIN: tuple[Status, ...] = ("dead", "failed", "uncertain")  # ended badly
+NAMED: tuple[Status, ...] = (*AGAIN, "held")  # may be sent again by a person who names it: what held it may be over
 _EVERY: tuple[Status, ...] = get_args(Status)
 _OPEN = ("waiting", "attempting")
 _Line: Any = msgspec.defstruct(
@@ -26,16 +23,17 @@ _Line: Any = msgspec.defstruct(
 
 def send_again(ledger: Ledger, keys: Sequence[str], now: int) -> list[str]:
     """Make these rows due again, with all their attempts. Returns the keys for which it was done: a key that is not
-    known, or is not in one of the statuses `AGAIN`, is left as it is. Conditions and consent are checked once more."""
+    known, or is not in one of the statuses `NAMED`, is left as it is. Conditions and consent are checked once more."""
     done = []
     with ledger.transaction() as db:
-        for send in rows(db, AGAIN, limit=-1):
-            if send.key in keys:
+        for key in keys:
+            row = db.execute("SELECT * FROM sends WHERE key = ?", (key,)).fetchone()
+            if row and (send := Send._make(row)).status in NAMED:
                 again = send._replace(status="waiting", attempt=0, next_at=now, reason="sent again by hand", at=now)
                 sql = "UPDATE sends SET status = 'waiting', attempt = 0, next_at = ?, reason = ?, at = ? WHERE key = ?"
-                db.execute(sql, (now, again.reason, now, send.key))
+                db.execute(sql, (now, again.reason, now, key))
                 ledger.tell([told(again)], now)
-                done.append(send.key)
+                done.append(key)
     return done
 
 

@@ -1,0 +1,58 @@
+"""By which definitions the people of the state file were computed.
+
+What is new or changed counts for the touchpoints that come from then on, and for the past only after a rebuild. So the
+file keeps, in its table `about`, what the past was computed by: written while nothing is computed yet, which is at the
+beginning and after a rebuild has begun.
+"""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from services.conditions.tree import events_used
+from services.configuration import Config
+
+_ROW = "computed_by"
+
+
+def note(db: sqlite3.Connection, config: Config, now: int) -> None:
+    """Write down, when nothing is computed yet, that it will be by these definitions. `now` is epoch ms."""
+    if not _computed(db) or _noted(db) is None:
+        noted = json.dumps({"at": now, "by": _definitions(config)})
+        db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_ROW, noted))
+
+
+def changed(db: sqlite3.Connection, config: Config) -> str:
+    """A sentence about the definitions that do not count for the past yet; empty when all do."""
+    noted = _noted(db)
+    if noted is None or not _computed(db):
+        return ""
+    known = noted["by"]
+    names = [name for name, fingerprint in _definitions(config).items() if known.get(name) != fingerprint]
+    if not names:
+        return ""
+    since = datetime.fromtimestamp(noted["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    what = f"new or changed since {since}: {', '.join(names)}"
+    return f"{what}. What happened before counts for that only after `rapport replay`"
+
+
+def _definitions(config: Config) -> dict[str, str]:
+    """Everything that people are computed by, as it is called in sentences: its fingerprint."""
+    asked = {event for rule in config.rules if rule.condition for event in events_used(rule.condition)}
+    return {
+        **{f"the trait {trait.name}": trait.fingerprint for trait in config.traits},
+        **{f"the audience {audience.name}": audience.fingerprint for audience in config.audiences},
+        **{f'the count of "{event}" for a rule': "" for event in sorted(asked)},
+        "the rules of identity": config.identity.fingerprint,
+    }
+
+
+def _computed(db: sqlite3.Connection) -> bool:
+    """Whether any touchpoint was read into the present records."""
+    return db.execute("SELECT 1 FROM watermarks LIMIT 1").fetchone() is not None
+
+
+def _noted(db: sqlite3.Connection) -> Any:
+    row = db.execute("SELECT value FROM about WHERE name = ?", (_ROW,)).fetchone()
+    return json.loads(row[0]) if row else None
