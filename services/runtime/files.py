@@ -55,10 +55,12 @@ class Running(NamedTuple):
     port: int
     clickhouse_port: int
     admin_key: str
+    host: str
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # which is every address of this machine
+        return f"http://{host}:{self.port}"
 
 
 def announce(files: Files, running: Running) -> None:

@@ -50,7 +50,9 @@ class Platform:
         metrics.share(self._files.folder / "metrics")
         said = self.family.start()
         assert self._settings.admin_key is not None
-        running = Running(os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key)
+        running = Running(
+            os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key, self._settings.host
+        )  # fmt: skip
         announce(self._files, running)
         return running
 
