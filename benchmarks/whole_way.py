@@ -45,7 +45,7 @@ async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str
         "visible_after_p99_s": percentile(watch.delays(), 0.99),
         "cpu_us_per_event": {name: cpu / events * 1e6 for name, cpu in spent.items()},
         "cpu": {name: cpu / taken for name, cpu in spent.items()},
-        "stages": _per_event(stages, stages_now, events),
+        "stages": _per_event(stages, stages_now),
         "memory_bytes": held,
         "disk_bytes_per_event": {name: (size - on_disk.get(name, 0)) / total for name, size in files.items()},
         "books": {"accepted": after.accepted, **subject.counted()},
@@ -66,9 +66,10 @@ async def _run(subject: Subject, load: Load, watch: Watch, before: int, seconds:
 
 
 def _per_event(
-    before: dict[str, tuple[float, float]], now: dict[str, tuple[float, float]], events: int
+    before: dict[str, tuple[float, float]], now: dict[str, tuple[float, float]]
 ) -> dict[str, dict[str, float]]:
-    """CPU µs and messages of each stage for one event."""
+    """CPU µs and messages of each stage for one event that the engine read meanwhile."""
+    events = now["decode"][1] - before["decode"][1]
     found = {}
     for stage, (seconds, messages) in now.items():
         seconds_before, messages_before = before.get(stage, (0.0, 0.0))
