@@ -25,7 +25,8 @@ def audit(data: Data = None, as_json: AsJson = False) -> None:
     with bars(quiet=as_json) as told:
         report = audited(settings_of(data=data), told)
     if as_json:
-        json_line({"balanced": report.balanced, "accounts": [as_shown(account) for account in report.accounts]})
+        accounts = [as_shown(account) for account in report.accounts]
+        json_line({"balanced": report.balanced, "conflicts": report.conflicts, "accounts": accounts})
     else:
         show(report)
     if not report.balanced:
@@ -46,5 +47,10 @@ def show(report: Report) -> None:
         verdict = Text("ok", style="green") if account.balanced else Text("differs", style="bold red")
         rows.append((account.title, figures, verdict))
     table("the books", ("account", "figures, and where they are from", ""), rows)
+    if report.conflicts:
+        typer.echo(
+            f"{report.conflicts:,} message ids are there under several anchors, and every such touchpoint is counted:"
+            " look at the view conflicts with `rapport query`"
+        )
     differ = [account.title for account in report.accounts if not account.balanced]
     typer.echo(f"the books do not balance: {'; '.join(differ)}" if differ else "the books balance")

@@ -10,8 +10,8 @@ Who entered or exited is decided message by message, so how frames are cut chang
 - A cell that is gone: with the identifier that names the profile the person is absorbed, and all audiences end as
   `merged`; with another one it is a `split`.
 
-When the definitions of audiences changed since the person was last judged, the person is judged silently first: an
-edit of a file makes nobody enter.
+When the definitions changed since the person was last judged, the person is judged silently first: an edit of a file
+makes nobody enter.
 """
 
 from collections.abc import Iterable, Mapping

@@ -120,8 +120,12 @@ class Definitions:
             self.by_event[trait.event] = (*self.by_event.get(trait.event, ()), self.by_name[trait.name])
         who: dict[str, Predicate] = {audience.name: compiled(audience.who) for audience in self.audiences}
         self.who = tuple(sorted(who.items()))
-        said = " ".join(sorted(f"{definition.name} {definition.fingerprint}" for definition in self.audiences))
-        self.fingerprint = blake2b(said.encode(), digest_size=6).hexdigest()
+        self.fingerprint = self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        """It changes with everything that a profile depends on beside the touchpoints."""
+        said = [sorted((one.name, one.fingerprint) for one in kind) for kind in (self.traits, self.audiences)]
+        return blake2b(repr((said, sorted(self.events))).encode(), digest_size=6).hexdigest()
 
     def satisfied(self, subject: Subject) -> tuple[str, ...]:
         """The audiences this person belongs to, by name."""

@@ -26,7 +26,7 @@ class Held(msgspec.Struct, array_like=True, gc=False):
 
 class Person(msgspec.Struct, tag="person", gc=False):
     """Everything under one profile id. `count` numbers the documents that were published, `inside` are the audiences
-    entered so far, as told; `judged` is the fingerprint of the audiences that were in force then."""
+    entered so far, as told; `judged` is the fingerprint of the definitions that were in force then."""
 
     workspace: str
     profile_id: str

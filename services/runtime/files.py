@@ -49,12 +49,14 @@ class Files(NamedTuple):
 
 
 class Running(NamedTuple):
-    """How to reach a platform that is up: read from run.json, which only its user can read."""
+    """How to reach a platform that is up, and the configuration folder that it works by: read from run.json, which only
+    its user can read."""
 
     pid: int
     port: int
     clickhouse_port: int
     admin_key: str
+    config: str
     host: str
 
     @property

@@ -50,8 +50,9 @@ class Platform:
         metrics.share(self._files.folder / "metrics")
         said = self.family.start()
         assert self._settings.admin_key is not None
+        config = str(self._settings.config.resolve())
         running = Running(
-            os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key, self._settings.host
+            os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key, config, self._settings.host
         )  # fmt: skip
         announce(self._files, running)
         return running

@@ -1,11 +1,13 @@
 """The audit on a real platform: one row missing or doubled, in any of its stores, and it says where and exits 1."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.commands.using_rapport import Command, unbalanced
@@ -79,6 +81,51 @@ def test_a_person_twice(up: Platform, rapport: Command) -> None:
             assert unbalanced(rapport) == {"accepted touchpoints", "people", "people: content"}
         finally:
             db.execute("DELETE FROM records_assemble WHERE key LIKE '%2' AND length(key) = 34")
+
+
+def person(path: Path, anchor: str) -> Any:
+    """The record of the person who has this anchor, with its parts by name."""
+    with closing(sqlite3.connect(path)) as db:
+        records = [msgspec.msgpack.decode(value) for (value,) in db.execute("SELECT value FROM records_assemble")]
+    return next(record for record in records if anchor in record["anchors"] and record["anchors"][anchor][2])
+
+
+def test_a_computed_trait_that_is_not_what_is_shown(up: Platform, rapport: Command) -> None:
+    path = up.data / FILES["engine"]
+    found = person(path, "user_id:u1")
+    sums = found["anchors"]["user_id:u1"][2]["sums"]
+    (name,) = sums
+    sums[name] = str(int(sums[name]) + 1)
+    where = f"key = '{found['profile_id']}'"
+    with changed(path, "records_assemble", where, value=msgspec.msgpack.encode(found)):
+        assert unbalanced(rapport) == {"people: content"}
+    assert not unbalanced(rapport)
+
+
+def test_who_was_judged_by_other_definitions_is_compared_by_touchpoints_and_version(
+    up: Platform, rapport: Command
+) -> None:
+    path = up.data / FILES["engine"]
+    found = person(path, "user_id:u1")
+    where = f"key = '{found['profile_id']}'"
+    cell = found["anchors"]["user_id:u1"][2]
+    before = found | {"judged": "others"}
+    cell["sums"] = {name + "0": amount for name, amount in cell["sums"].items()}  # a trait of those definitions
+    with changed(path, "records_assemble", where, value=msgspec.msgpack.encode(before)):
+        assert not unbalanced(rapport)
+    with changed(path, "records_assemble", where, value=msgspec.msgpack.encode(before | {"count": 10**6})):
+        assert unbalanced(rapport) == {"people: content"}
+
+
+def test_a_message_id_under_two_anchors_is_told_and_no_difference(up: Platform, rapport: Command) -> None:
+    before = json.loads(rapport("audit", "--json").stdout)["conflicts"]
+    for who in (("--anonymous", "c1"), ("--user", "c2")):
+        assert rapport("send", "track", *who, "--event", "Seen", "--message-id", "of-both").exit_code == 0
+    assert not unbalanced(rapport)
+    assert json.loads(rapport("audit", "--json").stdout)["conflicts"] == before + 1
+    assert "under several anchors" in rapport("audit").stdout
+    listed = rapport("query", "SELECT anchors FROM conflicts WHERE message_id = 'of-both'", "--json").stdout
+    assert json.loads(listed) == {"anchors": ["anonymous_id:c1", "user_id:c2"]}
 
 
 def test_a_row_of_the_ledger(up: Platform, rapport: Command) -> None:

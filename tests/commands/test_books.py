@@ -32,6 +32,8 @@ def balanced(draw: st.DrawFn) -> Figures:
         decided=decided.keys,
         ledger=Ledger(rows, rows, decided),
         views=Views(accepted, duplicates, decided),
+        strays=dict.fromkeys(topics, 0),
+        conflicts=draw(counts),
     )
 
 
@@ -46,7 +48,8 @@ def changes(value: Any) -> Iterator[Any]:
             yield from ({**value, key: changed} for changed in changes(value[key]))
     elif isinstance(value, Figures):
         for name in value._fields:
-            yield from (value._replace(**{name: changed}) for changed in changes(getattr(value, name)))
+            if name != "conflicts":
+                yield from (value._replace(**{name: changed}) for changed in changes(getattr(value, name)))
     else:
         for name in value._fields:
             if name not in ("store", "beginning", "weight"):  # a weight is compared for people only: see below
@@ -71,15 +74,21 @@ def test_a_touchpoint_more_in_a_profile_is_noticed(figures: Figures, side: str) 
     assert not compare(figures._replace(people=people)).balanced
 
 
+@given(balanced(), counts)
+def test_conflicts_are_told_and_are_no_difference(figures: Figures, conflicts: int) -> None:
+    report = compare(figures._replace(conflicts=conflicts))
+    assert report.balanced and report.conflicts == conflicts
+
+
 records = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 9))
 
 
 def ours(found: dict[str, int]) -> list[Ours]:
-    return [Ours(key, str(n), n) for key, n in sorted(found.items())]
+    return [Ours(key, (str(n), "known"), n) for key, n in sorted(found.items())]
 
 
 def theirs(found: dict[str, int], later: frozenset[str] = frozenset()) -> list[Theirs]:
-    return [Theirs(key, str(n), n, key in later) for key, n in sorted(found.items())]
+    return [Theirs(key, (str(n), "known"), n, key in later) for key, n in sorted(found.items())]
 
 
 @given(records, records)
@@ -87,6 +96,17 @@ def test_two_sides_match_when_they_hold_the_same(left: dict[str, int], right: di
     both = match(ours(left), theirs(right))
     assert (both.engine == both.warehouse) == (left == right)
     assert both.engine.weight == sum(left.values()) and both.warehouse.weight == sum(right.values())
+
+
+@given(records, st.data())
+def test_of_a_record_that_is_known_in_part_that_part_is_compared(found: dict[str, int], data: st.DataObject) -> None:
+    known = [one._replace(values=one.values[: data.draw(st.integers(1, 2))]) for one in ours(found)]
+    both = match(known, theirs(found))
+    assert both.engine == both.warehouse
+    for at, one in enumerate(known):
+        for other in (one.values[0] + "0", *one.values[1:]), (*one.values[:-1], one.values[-1] + "0"):
+            both = match([*known[:at], one._replace(values=other), *known[at + 1 :]], theirs(found))
+            assert both.engine != both.warehouse
 
 
 @given(records, records, st.frozensets(st.text("abc", min_size=1, max_size=3)))

@@ -47,3 +47,12 @@ def test_names_are_unique_and_definitions_bounded() -> None:
 def test_events_are_counted_for_audiences_and_for_whoever_else_asks() -> None:
     audience = Audience(name="a", who={"not": {"event": "Order"}})
     assert Definitions(audiences=[audience], counted={"page"}).events == {"Order", "page"}
+
+
+def test_the_fingerprint_of_all_definitions_changes_with_each_of_them() -> None:
+    audience = Audience(name="a", who={"trait": "orders", "gte": 2})
+    trait, other = Trait(**ORDERS), Trait(**{**ORDERS, "event": "Other"})
+    found = [Definitions([trait], [audience]), Definitions([other], [audience]), Definitions([trait])]
+    found.append(Definitions([trait], [audience], counted=["Seen"]))
+    assert len({one.fingerprint for one in found}) == len(found)
+    assert Definitions([trait], [audience]).fingerprint == found[0].fingerprint

@@ -12,7 +12,7 @@ from services.runtime.warehouse.writer import FEEDS
 from tests.warehouse.warehouse_lines import NOW, line, touchpoint
 from tests.warehouse.warehouse_process import WarehouseProcess
 
-OBJECTS = 20  # tables and views, counted by hand
+OBJECTS = 21  # tables and views, counted by hand
 
 
 def published(warehouse: WarehouseProcess, topic: str, lines: list[bytes]) -> None:
@@ -71,6 +71,27 @@ def test_what_is_published_twice_is_shown_once_and_duplicates_not_at_all(warehou
     shown = warehouse.rows("SELECT index FROM touchpoints WHERE workspace = 'twice' ORDER BY index")
     assert [index for (index,) in shown] == [n for n in range(50) if n != 3]
     assert warehouse.one("SELECT count() FROM touchpoint_log WHERE workspace = 'twice'") == 50
+
+
+def test_a_message_id_under_several_anchors_is_a_conflict(warehouse: WarehouseProcess) -> None:
+    anchors = {
+        "m1": ["user_id:a", "anonymous_id:x", "user_id:a"],
+        "m2": ["user_id:a"],
+        "m3": ["user_id:a", "user_id:b"],
+    }
+    said = [(message_id, anchor) for message_id, some in anchors.items() for anchor in some]
+    lines = [touchpoint(n, workspace="both", message_id=one, anchor=who) for n, (one, who) in enumerate(said)]
+    published(
+        warehouse, "touchpoints", [*lines, touchpoint(9, workspace="others", message_id="m2", anchor="user_id:b")]
+    )
+    conflicts = "SELECT message_id, anchors, touchpoints FROM conflicts WHERE workspace = 'both' ORDER BY message_id"
+    three = ["m3", ["user_id:a", "user_id:b"], 2]
+    assert warehouse.rows(conflicts) == [["m1", ["anonymous_id:x", "user_id:a"], 3], three]
+    assert warehouse.rows("SELECT * FROM conflicts WHERE workspace = 'others'") == []
+    (place,) = warehouse.rows("SELECT offset, index FROM touchpoints WHERE workspace = 'both' AND index = 1")
+    about = {"workspace": "both", "message_id": "m1", "anchor": "anonymous_id:x", "partition": 0}
+    published(warehouse, "duplicates", [line("duplicates", **about, offset=place[0], index=place[1])])
+    assert warehouse.rows(conflicts) == [three]
 
 
 def test_money_is_exact(warehouse: WarehouseProcess) -> None:

@@ -8,12 +8,15 @@ compared while events go on arriving.
 import sqlite3
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
+from services.configuration import load_config
 from services.errors import RapportError
+from services.profile.definitions import Definitions
 from services.runtime import frames, standing
 from services.runtime.audit import stores
-from services.runtime.audit.archive import TABLES, Archive
+from services.runtime.audit.archive import KEYED, TABLES, Archive
 from services.runtime.audit.books import Account, Figures, Report, compare
 from services.runtime.audit.matching import added, match
 from services.runtime.audit.stores import Cut
@@ -41,25 +44,30 @@ def gather(settings: Settings, told: Told = silent) -> Figures:
     running = find_running(files)
     if running is None:
         raise RapportError(f"nothing is running on {settings.data}: start it with `rapport up --data {settings.data}`")
+    definitions = load_config(Path(running.config)).definitions
     standing.wait("the engine", lambda: standing.folded(files), standing.log_end(files), told)
+    standing.wait("the rebuild", lambda: standing.rebuilt(files), 1, told)
     before = standing.all_archived(files)
     with stores.snapshot(files.state) as state, stores.snapshot(files.log) as log:
-        held = {name: Held("engine", state) for name in _PUBLISHED}
-        held |= {"touchpoints": Held("log", log), "rejected": Held("log", log)}
+        held = {name: Held("engine", files.state, state) for name in _PUBLISHED}
+        held |= {name: Held("log", files.log, log) for name in ("touchpoints", "rejected")}
         cuts = {name: stores.cut(one.reader, name, before) for name, one in held.items()}
         cuts["touchpoints"] = cuts["touchpoints"]._replace(end=standing.read_next(state))
         known, end = cuts["actions"]
         standing.wait("delivery", lambda: standing.taken(files, known), end, told)
         with stores.snapshot(files.ledger) as ledger:
-            held["deliveries"], cuts["deliveries"] = Held("ledger", ledger), stores.cut(ledger, "deliveries", before)
+            held["deliveries"] = Held("ledger", files.ledger, ledger)
+            cuts["deliveries"] = stores.cut(ledger, "deliveries", before)
             _await_warehouse(files, cuts, told)
-            return _figures(held, cuts, Archive(connect(settings, running.clickhouse_port), cuts))
+            archive = Archive(connect(settings, running.clickhouse_port), cuts)
+            return _figures(held, cuts, archive, definitions)
 
 
 class Held(NamedTuple):
-    """The store that holds a topic, and a reader of its file."""
+    """The store that holds a topic, its file, and a reader of the file as it was at the cut."""
 
     store: str
+    path: Path
     reader: sqlite3.Connection
 
 
@@ -68,7 +76,14 @@ def _await_warehouse(files: Files, cuts: Mapping[str, Cut], told: Told) -> None:
         standing.wait("the warehouse", partial(standing.archived, files, topic), cut.end, told)
 
 
-def _figures(held: Mapping[str, Held], cuts: Mapping[str, Cut], archive: Archive) -> Figures:
+def _strays(name: str, path: Path, archive: Archive) -> int:
+    """Rows of the warehouse that are neither in the topic's file nor were published while we looked."""
+    found = archive.strays(name)
+    end = stores.end(path, name)
+    return sum(rows for offset, rows in found if offset >= end)
+
+
+def _figures(held: Mapping[str, Held], cuts: Mapping[str, Cut], archive: Archive, definitions: Definitions) -> Figures:
     state, ledger = held["profiles"].reader, held["deliveries"].reader
     topics = {name: stores.topic(held[name].reader, held[name].store, name, cuts[name].end) for name in TABLES}
     keys = stores.decided(state, cuts["actions"].end)
@@ -76,9 +91,11 @@ def _figures(held: Mapping[str, Held], cuts: Mapping[str, Cut], archive: Archive
         topics=topics,
         archive={name: archive.topic(name, topic.beginning) for name, topic in topics.items()},
         folded=stores.folded(state),
-        people=match(stores.people(state), archive.people()),
+        people=match(stores.people(state, definitions), archive.people()),
         owners=match(stores.owners(state), archive.owners()),
         decided=added(key.encode() for key in keys),
         ledger=stores.ledger(ledger, keys),
         views=archive.views(frames.beginning(state, "actions")),
+        strays={name: _strays(name, held[name].path, archive) for name in TABLES | KEYED},
+        conflicts=archive.conflicts(),
     )

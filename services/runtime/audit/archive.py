@@ -22,12 +22,18 @@ TABLES = {
     "identity-changes": "identity_change_log",
     "actions": "action_log",
     "deliveries": "delivery_log",
-}  # one row a message; the tables of the other topics keep the newest of each key
+}  # one row a message
+KEYED = {"profiles": "profile_log", "membership": "identity_log"}  # the newest message of each key
 
 _TOPIC = """
 SELECT count(), uniqExact(offset, index), sumIf(CRC32(payload), offset >= {beginning:UInt64})
 FROM %s FINAL WHERE incarnation = {incarnation:String} AND offset < {end:UInt64}
 """
+_STRAYS = """
+SELECT if(incarnation = {incarnation:String} AND partition = 0, offset, toUInt64(-1)) AS at, count()
+FROM %s WHERE incarnation != {incarnation:String} OR partition != 0 OR offset >= {end:UInt64} GROUP BY at
+"""
+_CONFLICTS = "SELECT count() FROM conflicts"
 _VIEW = "SELECT count() FROM %s WHERE incarnation = {incarnation:String} AND offset < {end:UInt64}"
 _FOLLOW_UPS = """
 SELECT if(d.steps = 0, 'waiting', d.status) AS status, count(), sum(CRC32(a.key))
@@ -42,7 +48,7 @@ LEFT JOIN (
 GROUP BY status
 """
 _PEOPLE = """
-SELECT profile_id, JSONExtractUInt(payload, 'touchpoints') AS touchpoints,
+SELECT profile_id, JSONExtractUInt(payload, 'touchpoints') AS touchpoints, version, CRC32(payload),
     incarnation = {incarnation:String} AND offset >= {end:UInt64} AS later
 FROM profile_log FINAL WHERE later OR NOT (deleted OR redirect != '') ORDER BY profile_id
 """
@@ -63,6 +69,15 @@ class Archive:
         rows, positions, checksum = self._one(_TOPIC % TABLES[name], name, beginning=beginning)
         return Archived(rows, positions, Sum(rows, checksum).content)
 
+    def strays(self, name: str) -> list[tuple[int, int]]:
+        """(offset, rows) of what does not belong to a topic up to the cut; of another life or partition, beyond every
+        offset. Those that are below the topic's end *after* this question were published since the cut."""
+        return [(offset, rows) for offset, rows in self._ask(_STRAYS % (TABLES | KEYED)[name], name)]
+
+    def conflicts(self) -> int:
+        """How many message ids are under several anchors."""
+        return int(self._ask(_CONFLICTS, "touchpoints")[0][0])
+
     def views(self, beginning: int) -> Views:
         """What the views show; of follow-ups, those published from the offset `beginning` on."""
         touchpoints, duplicates = (self._one(_VIEW % view, "touchpoints")[0] for view in ("touchpoints", "duplicates"))
@@ -72,14 +87,14 @@ class Archive:
         return Views(touchpoints, duplicates, FollowUps(keys, {row[0]: row[1] for row in rows}))
 
     def people(self) -> Iterator[Theirs]:
-        """Everybody, and how many touchpoints; by profile id."""
-        for key, touchpoints, later in self._stream(_PEOPLE, "profiles"):
-            yield Theirs(key, str(touchpoints), touchpoints, bool(later))
+        """Everybody, by profile id: how many touchpoints, and the version and the checksum of the document."""
+        for key, touchpoints, version, checksum, later in self._stream(_PEOPLE, "profiles"):
+            yield Theirs(key, (str(touchpoints), str(version), str(checksum)), touchpoints, bool(later))
 
     def owners(self) -> Iterator[Theirs]:
         """Every identifier that changed hands, and whose it is; by the profile id that it names by itself."""
         for key, owner, later in self._stream(_OWNERS, "membership"):
-            yield Theirs(key, owner, 0, bool(later))
+            yield Theirs(key, (owner,), 0, bool(later))
 
     def _parameters(self, topic: str, more: dict[str, Any]) -> dict[str, Any]:
         return self._cuts[topic]._asdict() | more

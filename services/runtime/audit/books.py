@@ -76,7 +76,8 @@ class Matched(NamedTuple):
 class Figures(NamedTuple):
     """Everything that was gathered, at one cut through all stores. `folded` touchpoints are those in the anchors of
     the fold, `people` weigh their touchpoints, `owners` are identifiers with the person they belong to, `decided` the
-    keys of the follow-ups that the engine published."""
+    keys of the follow-ups that the engine published, `strays` the rows of each topic that no file accounts for.
+    `conflicts` are message ids under several anchors, which is allowed."""
 
     topics: Mapping[str, Topic]
     archive: Mapping[str, Archived]
@@ -86,6 +87,8 @@ class Figures(NamedTuple):
     decided: Sum
     ledger: Ledger
     views: Views
+    strays: Mapping[str, int]
+    conflicts: int
 
 
 class Entry(NamedTuple):
@@ -108,9 +111,10 @@ class Account(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All accounts."""
+    """All accounts; and, for information, how many message ids are under several anchors."""
 
     accounts: tuple[Account, ...]
+    conflicts: int
 
     @property
     def balanced(self) -> bool:
@@ -121,7 +125,8 @@ class Report(NamedTuple):
 def compare(found: Figures) -> Report:
     """The accounts of these figures."""
     topics = [one for name, topic in found.topics.items() for one in _topic(name, topic, found.archive[name])]
-    return Report((*_people(found), *_follow_ups(found), *topics))
+    strays = _account("rows that are in no file", {"files": 0, **found.strays})
+    return Report((*_people(found), *_follow_ups(found), *topics, strays), found.conflicts)
 
 
 def _account(title: str, entries: Mapping[str, int | str]) -> Account:

@@ -16,10 +16,10 @@ def added(lines: Iterable[bytes]) -> Sum:
 
 
 class Ours(NamedTuple):
-    """A record of the engine: its key, what must be the same elsewhere, and its weight."""
+    """A record of the engine: its key, what must be the same elsewhere, as far as it is known, and its weight."""
 
     key: str
-    value: str
+    values: tuple[str, ...]
     weight: int = 0
 
 
@@ -27,7 +27,7 @@ class Theirs(NamedTuple):
     """A row of the warehouse with the same, and whether it was written after the cut."""
 
     key: str
-    value: str
+    values: tuple[str, ...]
     weight: int
     later: bool
 
@@ -47,20 +47,21 @@ class _Adding:
 
 def match(ours: Iterable[Ours], theirs: Iterable[Theirs]) -> Matched:
     """The sums of both sides, each in the order of its keys. A row that was written after the cut says nothing about
-    the record as it was at the cut, only that there is a row: it stands for what the engine says."""
+    the record as it was at the cut, only that there is a row: it stands for what the engine says. Of a record that is
+    known in part the first values are compared."""
     engine, warehouse = _Adding(), _Adding()
     for our, their in _pairs(iter(ours), iter(theirs)):
         if our is not None:
             engine.add(_line(our), our.weight)
         if their is not None and not their.later:
-            warehouse.add(_line(their), their.weight)
+            warehouse.add(_line(their, len(our.values) if our else None), their.weight)
         elif their is not None and our is not None:
             warehouse.add(_line(our), our.weight)
     return Matched(engine.sum(), warehouse.sum())
 
 
-def _line(one: Ours | Theirs) -> bytes:
-    return f"{one.key} {one.value}".encode()
+def _line(one: Ours | Theirs, known: int | None = None) -> bytes:
+    return " ".join((one.key, *one.values[:known])).encode()
 
 
 def _pairs(ours: Iterator[Ours], theirs: Iterator[Theirs]) -> Iterator[tuple[Ours | None, Theirs | None]]:

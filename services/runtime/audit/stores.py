@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
-from services.runtime import frames
+from schemas import fast
+from services.profile.definitions import Definitions
+from services.profile.person import Person, document
+from services.runtime import frames, rebuild
 from services.runtime.audit.books import FollowUps, Ledger, Topic
 from services.runtime.audit.matching import Ours, added
 
 CHUNK = 5_000  # messages read at a time
-_NIL = b"\xc0"  # msgpack's nil
 
 
 class Cut(NamedTuple):
@@ -29,20 +32,6 @@ class _Anchor(msgspec.Struct):
 
     n: int = 0
     waiting: list[msgspec.Raw] = []
-
-
-class _Held(msgspec.Struct, array_like=True):
-    """What is counted of an anchor that a person holds; a nil cell is one that is gone."""
-
-    version: int
-    n: int
-    cell: msgspec.Raw
-
-
-class _Person(msgspec.Struct):
-    """What is counted of a record of assemble."""
-
-    anchors: dict[str, _Held] = {}
 
 
 class _Known(msgspec.Struct):
@@ -72,6 +61,12 @@ def cut(reader: sqlite3.Connection, topic: str, before: Mapping[str, int]) -> Cu
     return Cut(frames.incarnation(reader), max(frames.end(reader, topic), before.get(topic, 0)))
 
 
+def end(path: Path, topic: str) -> int:
+    """Where the topic ends by now."""
+    with closing(frames.open_reader(path)) as reader:
+        return frames.end(reader, topic)
+
+
 def topic(reader: sqlite3.Connection, store: str, name: str, end: int) -> Topic:
     """All messages of a topic, each by itself, up to the offset `end`."""
     row = reader.execute("SELECT count FROM trimmed WHERE topic = ?", (name,)).fetchone()
@@ -92,13 +87,18 @@ def folded(state: sqlite3.Connection) -> int:
     return sum(record.n + len(record.waiting) for record in records)
 
 
-def people(state: sqlite3.Connection) -> Iterator[Ours]:
-    """Everybody with a touchpoint, and how many; by profile id."""
-    decode = msgspec.msgpack.Decoder(_Person).decode
+def people(state: sqlite3.Connection, definitions: Definitions) -> Iterator[Ours]:
+    """Everybody with a touchpoint, by profile id: how many, and the version and the checksum of the document that must
+    have been published of them. No checksum of somebody who was last judged by other definitions than these: what was
+    published then cannot be made again (a replay publishes everybody anew)."""
+    decode, generation = msgspec.msgpack.Decoder(Person).decode, rebuild.generation(state)
     for key, value in state.execute("SELECT key, value FROM records_assemble ORDER BY key"):
-        touchpoints = sum(held.n for held in decode(value).anchors.values() if bytes(held.cell) != _NIL)
+        person = decode(value)
+        touchpoints = sum(held.n for held in person.anchors.values() if held.cell is not None)
         if touchpoints:
-            yield Ours(key, str(touchpoints), touchpoints)
+            found = document(person, definitions, generation)
+            content = (str(crc32(fast.dumps(found))),) if person.judged == definitions.fingerprint else ()
+            yield Ours(key, (str(touchpoints), str(found.version), *content), touchpoints)
 
 
 def owners(state: sqlite3.Connection) -> Iterator[Ours]:
@@ -107,7 +107,7 @@ def owners(state: sqlite3.Connection) -> Iterator[Ours]:
     for key, value in state.execute("SELECT key, value FROM records_identity WHERE key LIKE 'p%' ORDER BY key"):
         known = decode(value)
         if known.version:
-            yield Ours(key, known.owner)
+            yield Ours(key, (known.owner,))
 
 
 def ledger(reader: sqlite3.Connection, keys: Iterable[str]) -> Ledger:
