@@ -32,8 +32,8 @@ def _unset(rule: Rule, environment: Mapping[str, str]) -> str:
     missing = sorted(rule.unset(environment)) if rule.enabled else []
     if not missing:
         return ""
-    are = "is" if len(missing) == 1 else "are"
+    are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
     return (
-        f"{' and '.join(missing)} {are} not set, so what the rule {rule.name} decides is held: set it and start again,"
+        f"{' and '.join(missing)} {are} not set, so what the rule {rule.name} decides is held: set {them}, start again,"
         f" then `rapport resend --rule {rule.name}`; or switch the rule off (enabled: false)"
     )

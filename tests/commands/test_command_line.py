@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from services.commands.application import app
 from tests.commands.using_rapport import Command
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_an_event_is_sent_and_its_verdict_told(rapport: Command) -> None:
     sent = rapport("send", "track", "--user", "u9", "--event", "Visited", "--message-id", "m9", "--json")
@@ -74,6 +76,20 @@ def test_the_warehouse_is_asked_in_sql_and_describes_itself(rapport: Command) ->
     assert all(column["comment"] for one in tables.values() for column in one["columns"])
     refused = rapport("query", "DROP TABLE touchpoint_log")
     assert refused.exit_code == 1 and "read-only" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_events_whose_amount_was_no_number_are_found_by_the_query_of_the_readme(rapport: Command) -> None:
+    for total in ("12.5", '"12.50"', '"12,50 €"', "null", "text"):
+        assert rapport("send", "track", "--user", "u7", "--event", "Priced", "-p", f"total={total}").exit_code == 0
+    (sql,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    deadline = time.monotonic() + 20
+    while not (found := rapport("query", sql, "--json").stdout) or json.loads(found)["events"] < 2:
+        assert time.monotonic() < deadline
+    row = json.loads(found)
+    assert (row["source"], row["event"], row["events"]) == ("web", "Priced", 2) and row["example"] in (
+        "12,50 €",
+        "text",
+    )
 
 
 def test_topics_are_followed_as_lines(rapport: Command) -> None:
