@@ -5,10 +5,8 @@ import contextlib
 import os
 import signal
 import socket
-import sqlite3
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -24,20 +22,17 @@ from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
 from services.profile import api
-from services.runtime import admin, frames, guard, metrics
+from services.runtime import admin, guard, metrics
+from services.runtime.clock import LogClock, of_log
 from services.runtime.files import Files
 from services.runtime.journal import Journal
 from services.runtime.profiles import ProfileReader
+from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
 from services.runtime.timeline import WarehouseTimeline
 from services.runtime.trimming import Trimming
 
 BACKLOG = 2_048  # connections that may wait to be accepted
-
-
-def clock() -> int:
-    """Now, in epoch milliseconds. The one clock that stamps touchpoints."""
-    return time.time_ns() // 1_000_000
 
 
 def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
@@ -47,10 +42,11 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
 
 async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     files = Files(settings.data.resolve())
+    clock = of_log(files.log)
     journal = Journal(files.log, clock)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    app = _application(settings, files, journal)
+    app = _application(settings, files, journal, clock)
     config = uvicorn.Config(
         app, http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
         timeout_graceful_shutdown=5, server_header=False, ws="none",
@@ -76,7 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _application(settings: Settings, files: Files, journal: Journal) -> Any:
+def _application(settings: Settings, files: Files, journal: Journal, clock: LogClock) -> Any:
     config = load_config(settings.config)
     shown = CollectorRegistry()
     if metrics.SHARED in os.environ:
@@ -90,17 +86,4 @@ def _application(settings: Settings, files: Files, journal: Journal) -> Any:
     routers = [api.router(people, WarehouseTimeline(settings), guard.reader(read_key))]
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
-    return application(tracking, routers, lambda: _not_ready(files), shown)
-
-
-def _not_ready(files: Files) -> Sequence[str]:
-    """Why the platform is not ready: a store that cannot be read."""
-    reasons = []
-    for name, path in (("log", files.log), ("state", files.state)):
-        try:
-            connection = frames.open_reader(path)
-            frames.incarnation(connection)
-            connection.close()
-        except (sqlite3.Error, TypeError) as error:
-            reasons.append(f"the {name} file cannot be read: {error}")
-    return reasons
+    return application(tracking, routers, Readiness(files, shown).reasons, shown)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +14,11 @@ import structlog
 
 from schemas.fast import Action
 from services.automation.check import compile_rules
-from services.configuration import Config, load_config
+from services.configuration import load_config
 from services.pipeline import STAGES, processors
-from services.runtime import archive, frames, metrics, past, rebuild, verdicts
-from services.runtime.collector import clock
+from services.runtime import archive, frames, metrics, rebuild, verdicts
+from services.runtime.clock import LogClock, begun, wall
+from services.runtime.disk import Trouble
 from services.runtime.engine import Engine
 from services.runtime.files import Files
 from services.runtime.followups.delivery import Delivery, Sender
@@ -62,18 +64,24 @@ class EngineProcess:
         self._settings, self._files = settings, Files(settings.data.resolve())
         self._config = load_config(settings.config)
         self._ledger = Ledger(self._files.ledger)
-        self._live = self._ledger.go_live({(r.workspace, r.name): r.fingerprint() for r in self._config.rules}, clock())
+        self._log = frames.open_reader(self._files.log)
+        began = begun(self._log)
+        self._clock = LogClock(began)
+        self._live = self._ledger.go_live({(r.workspace, r.name): r.fingerprint() for r in self._config.rules}, began)
         self._file = StateFile(self._files.state, STAGES)
         verdicts.settle(self._file.db, settings.dedup_days)
-        self._log = frames.open_reader(self._files.log)
-        self._trimming = Trimming(self._files, settings, clock)
+        self._trimming = Trimming(self._files, settings, self._clock)
+        self._engine: Engine | None = None  # None: to be made, and to take up where the file stands
+        self._trouble = Trouble("engine")
+        self._next_trim = time.monotonic() + EVERY
         self._rebuilding = True  # until it is known that no rebuild was cut short
 
     async def run(self, ready: Callable[[Any], None]) -> None:
-        """Turn after turn until SIGTERM; delivery beside it. A bug in either ends the process loudly."""
+        """Turn after turn until SIGTERM; delivery beside it. A bug in either ends the process loudly; what the disk
+        refuses now is tried again."""
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        delivery = asyncio.create_task(_delivery(self._settings, self._config, self._files, self._ledger).run(stop))
+        delivery = asyncio.create_task(self._delivery().run(stop))
         ready(os.getpid())
         try:
             await self._turns(stop, delivery)
@@ -84,52 +92,62 @@ class EngineProcess:
             self._ledger.close()
 
     async def _turns(self, stop: asyncio.Event, delivery: "asyncio.Task[None]") -> None:
-        engine = await self._engine()
-        orders = Orders(self._log, self._file.db, self._ledger, clock)
-        next_trim = time.monotonic() + EVERY
+        orders = Orders(self._log, self._file.db, self._ledger, self._clock)
         while not stop.is_set() and not delivery.done():
-            if orders.obey(STAGES):
-                engine, self._rebuilding = await self._engine(), True
-            done = await engine.turn()
-            if self._rebuilding and not done and engine.watermark >= rebuild.restored_before(self._file.db):
-                self._rebuilding = False
-                if rebuild.end(self._file.db, clock()):
-                    engine = await self._engine()
-            metrics.LAG.labels("engine").set(frames.end(self._log, "touchpoints") - engine.watermark)
-            if time.monotonic() > next_trim:
-                self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
-                next_trim = time.monotonic() + EVERY
-            await asyncio.sleep(0 if done >= self._settings.turn else PAUSE)
+            try:
+                done = await self._turn(orders)
+            except sqlite3.OperationalError as error:
+                self._file.rollback()
+                self._engine, self._rebuilding = None, True
+                await self._trouble.back_off(error, stop)
+            else:
+                self._trouble.over()
+                await asyncio.sleep(0 if done >= self._settings.turn else PAUSE)
 
-    async def _engine(self) -> Engine:
+    async def _turn(self, orders: Orders) -> int:
+        """One turn of the engine, with what is to be done between two. Returns what the engine's turn does."""
+        if orders.obey(STAGES):
+            self._engine, self._rebuilding = None, True
+        engine = self._engine = self._engine or await self._load()
+        done = await engine.turn()
+        if self._rebuilding and not done and engine.watermark >= rebuild.restored_before(self._file.db):
+            if rebuild.end(self._file.db, self._clock()):
+                self._engine = None
+            self._rebuilding = False
+        metrics.LAG.labels("engine").set(frames.end(self._log, "touchpoints") - engine.watermark)
+        if time.monotonic() > self._next_trim:
+            self._next_trim = time.monotonic() + EVERY
+            self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
+        return done
+
+    async def _load(self) -> Engine:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
-        past.note(self._file.db, self._config, clock())
         stages = processors(self._config, generation, self._live, self._settings.dedup_days)
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
         engine = Engine(
-            self._file, stages, read, clock, self._settings.turn, self._settings.cache_records, metrics.spent,
+            self._file, stages, read, self._clock, self._settings.turn, self._settings.cache_records, metrics.spent,
             rebuild.restored_before(self._file.db),
         )  # fmt: skip
         await engine.load()
-        _log.info("engine stands", generation=generation, watermark=engine.watermark)
+        if not self._trouble.failures:
+            _log.info("engine stands", generation=generation, watermark=engine.watermark)
         return engine
 
-
-def _delivery(settings: Settings, config: Config, files: Files, ledger: Ledger) -> Delivery:
-    """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
-    people = ProfileReader(files.state, config.identity, config.definitions)
-    server = MailServer(
-        host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
-        password=settings.smtp_password, starttls=settings.smtp_starttls,
-    )  # fmt: skip
-    senders: dict[str, Sender] = {
-        "email": MailSender(server),
-        "webhook": WebhookSender(frozenset(settings.private_hosts), os.environ, clock),
-    }
-    chance = random.SystemRandom().random
-    return Delivery(
-        ledger, PublishedActions(files), people.of, compile_rules(config.rules, os.environ), senders, Renderer(), clock,
-        chance,
-    )
+    def _delivery(self) -> Delivery:
+        """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
+        settings, config = self._settings, self._config
+        people = ProfileReader(self._files.state, config.identity, config.definitions)
+        server = MailServer(
+            host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
+            password=settings.smtp_password, starttls=settings.smtp_starttls,
+        )  # fmt: skip
+        senders: dict[str, Sender] = {
+            "email": MailSender(server),
+            "webhook": WebhookSender(frozenset(settings.private_hosts), os.environ, wall),  # receivers compare it
+        }
+        return Delivery(
+            self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules), senders,
+            Renderer(), self._clock, random.SystemRandom().random,
+        )  # fmt: skip

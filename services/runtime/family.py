@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from services.errors import RapportError
-from services.runtime import logs
+from services.runtime import disk, logs, metrics
 
 READY_WITHIN = 60.0  # seconds until a child must be ready
 STOP_WITHIN = 20.0  # seconds until a child that was asked to stop is killed
@@ -114,7 +114,9 @@ def _live(name: str, member: Member, settings: Any, pipe: Connection) -> None:
     threading.Thread(target=_watch_parent, args=(pipe,), daemon=True, name="watch-parent").start()
     logs.configure(name)
     try:
-        member.work(settings, partial(_settled, pipe.send))
+        with disk.explained(settings.data):
+            metrics.reserve()
+            member.work(settings, partial(_settled, pipe.send))
     except RapportError as error:
         structlog.get_logger().error("stopped", reason=str(error))
         raise SystemExit(1) from None

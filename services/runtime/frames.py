@@ -6,7 +6,8 @@ durable (one fdatasync) before it returns.
 
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, on disk at the end."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def incarnation(connection: sqlite3.Connection) -> str:
     """The name of this very log: a log made anew has another one."""
     row = connection.execute("SELECT value FROM about WHERE name = 'incarnation'").fetchone()
@@ -69,6 +83,13 @@ def end(connection: sqlite3.Connection, topic: str) -> int:
         (topic,),
     ).fetchone()
     return int(row[0])
+
+
+def newest(connection: sqlite3.Connection, topic: str) -> int:
+    """When the topic's last frame that is still there came (epoch ms); -1 when there is none."""
+    sql = "SELECT at FROM frames WHERE topic = ? ORDER BY offset DESC LIMIT 1"
+    row = connection.execute(sql, (topic,)).fetchone()
+    return int(row[0]) if row else -1
 
 
 def append(connection: sqlite3.Connection, topic: str, offset: int, at: int, lines: Sequence[bytes]) -> None:
@@ -112,7 +133,11 @@ def trim(connection: sqlite3.Connection, topic: str, before: int, older_than: in
 
     Only a prefix is ever dropped, and its messages stay counted. One transaction.
     """
-    connection.execute("BEGIN IMMEDIATE")
+    with transaction(connection):
+        return _trim(connection, topic, before, older_than)
+
+
+def _trim(connection: sqlite3.Connection, topic: str, before: int, older_than: int) -> int:
     row = connection.execute(
         "SELECT min(offset) FROM frames WHERE topic = ? AND (offset >= ? OR at >= ?)", (topic, before, older_than)
     ).fetchone()
@@ -127,5 +152,4 @@ def trim(connection: sqlite3.Connection, topic: str, before: int, older_than: in
             " ON CONFLICT (topic) DO UPDATE SET count = count + ?2, before = max(before, ?3)",
             (topic, messages, cut),
         )
-    connection.execute("COMMIT")
     return int(frames)

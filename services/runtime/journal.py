@@ -13,6 +13,7 @@ from pathlib import Path
 from schemas.topics import TOPICS
 from services.errors import Retry
 from services.runtime import frames
+from services.runtime.disk import Trouble
 
 MOST_WAITING = 64 * 1024 * 1024  # bytes of lines that may wait for one commit
 
@@ -24,8 +25,9 @@ class Journal:
         self._db = frames.open_file(path)
         self._clock = clock
         topics = [name for name, topic in TOPICS.items() if "collectors" in topic.producers]
-        self._next = {topic: frames.end(self._db, topic) for topic in topics}
-        self._lines: dict[str, list[bytes]] = {topic: [] for topic in self._next}
+        self._next: dict[str, int] = {}  # empty: to be read from the file
+        self._lines: dict[str, list[bytes]] = {topic: [] for topic in topics}
+        self._trouble = Trouble("collector")
         self._size = 0
         self._done: asyncio.Future[None] | None = None
 
@@ -48,31 +50,28 @@ class Journal:
 
     def _flush(self) -> None:
         done, self._done = self._done, None
-        lines, self._lines = self._lines, {topic: [] for topic in self._next}
+        lines, self._lines = self._lines, {topic: [] for topic in self._lines}
         self._size = 0
         assert done is not None
         try:
             self._commit(lines)
         except sqlite3.Error as error:
+            self._trouble.met(error)
             done.set_exception(Retry(f"the log could not be written: {error}", after=5.0))
             done.exception()  # every waiting request raises it; none may be left to hear it
         else:
+            self._trouble.over()
             done.set_result(None)
 
     def _commit(self, lines: dict[str, list[bytes]]) -> None:
-        at = self._clock()
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        at, after, self._next = self._clock(), self._next, {}  # a commit that fails may be on disk all the same
+        with frames.transaction(self._db):
+            after = after or {topic: frames.end(self._db, topic) for topic in lines}
             for topic, some in lines.items():
                 if some:
-                    frames.append(self._db, topic, self._next[topic], at, some)
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        for topic, some in lines.items():
-            self._next[topic] += bool(some)
+                    frames.append(self._db, topic, after[topic], at, some)
+                    after[topic] += 1
+        self._next = after
 
     def trim(self, topic: str, before: int, older_than: int) -> int:
         """Drop what every reader has and what is old enough; see `frames.trim`."""

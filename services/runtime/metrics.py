@@ -10,12 +10,14 @@ from pathlib import Path
 from prometheus_client import Counter, Gauge
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
+ROOM = 1024 * 1024  # bytes that prometheus_client gives a file; ours never need more
 
 STAGE_SECONDS = Counter("rapport_stage_seconds", "CPU-bound seconds spent in a stage", ["stage"])
 STAGE_MESSAGES = Counter("rapport_stage_messages", "Messages that a stage handled", ["stage"])
 LAG = Gauge(
     "rapport_lag_frames", "Frames of the log that a reader has not handled", ["reader"], multiprocess_mode="max"
 )
+FAILING = Gauge("rapport_failing", "1 while a part fails and tries again", ["part"], multiprocess_mode="max")
 TRIMMED = Counter("rapport_trimmed_frames", "Frames that left the log, by topic", ["topic"])
 
 
@@ -24,6 +26,14 @@ def share(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[SHARED] = str(folder)
+
+
+def reserve() -> None:
+    """Give this process's files their room on the disk. They are mapped into memory, and on a full disk the first
+    write to a page that has no room yet would end the process (SIGBUS). Raises OSError when there is no room now."""
+    for kind in ("counter", "histogram", "gauge_max"):
+        with (Path(os.environ[SHARED]) / f"{kind}_{os.getpid()}.db").open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM)
 
 
 def spent(stage: str, messages: int, seconds: float) -> None:

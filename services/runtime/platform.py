@@ -4,12 +4,13 @@ import fcntl
 import os
 import secrets
 import socket
+from contextlib import closing
 from typing import IO
 
 from services.configuration import load_config
 from services.errors import RapportError
 from services.pipeline import STAGES
-from services.runtime import frames, metrics
+from services.runtime import clock, disk, frames, metrics
 from services.runtime.collector import serve as serve_collector
 from services.runtime.engine_process import serve as serve_engine
 from services.runtime.family import Family, Member
@@ -44,18 +45,24 @@ class Platform:
         load_config(self._settings.config)  # what is wrong is said here, once, before anything runs
         self._take_folder()
         self._check_ports()
-        for path in (self._files.log, self._files.ledger):
-            frames.open_file(path).close()
-        StateFile(self._files.state, STAGES).close()
-        metrics.share(self._files.folder / "metrics")
+        with disk.explained(self._files.folder):
+            self._prepare()
         said = self.family.start()
         assert self._settings.admin_key is not None
-        config = str(self._settings.config.resolve())
         running = Running(
             os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key, config, self._settings.host
         )  # fmt: skip
-        announce(self._files, running)
+        with disk.explained(self._files.folder):
+            announce(self._files, running)
         return running
+
+    def _prepare(self) -> None:
+        """The files, and a life of the platform begun on the log, before any process uses them."""
+        with closing(frames.open_file(self._files.log)) as log:
+            clock.begin(log, clock.wall())
+        frames.open_file(self._files.ledger).close()
+        StateFile(self._files.state, STAGES).close()
+        metrics.share(self._files.folder / "metrics")
 
     def stop(self) -> None:
         """Stop every process cleanly and give the folder back, if it was ours."""
@@ -81,8 +88,9 @@ class Platform:
                 ) from None
 
     def _take_folder(self) -> None:
-        self._files.folder.mkdir(parents=True, exist_ok=True)
-        lock = self._files.lock.open("w")
+        with disk.explained(self._files.folder):
+            self._files.folder.mkdir(parents=True, exist_ok=True)
+            lock = self._files.lock.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

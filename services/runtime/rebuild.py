@@ -40,16 +40,15 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
     """Throw the records away and start the next generation, in one transaction. The published topics stay."""
     db.executescript(_FORMER)
     new = generation(db) + 1
-    db.execute("BEGIN IMMEDIATE")
-    for (value,) in db.cursor().execute("SELECT value FROM records_assemble"):
-        _remember(db, _person(value))
-    for stage in stages:
-        db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
-    db.execute("DELETE FROM wakeups")
-    db.execute("DELETE FROM watermarks")
-    put = [("generation", str(new)), ("restored_before", str(log_end))]
-    db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
-    db.execute("COMMIT")
+    with frames.transaction(db):
+        for (value,) in db.cursor().execute("SELECT value FROM records_assemble"):
+            _remember(db, _person(value))
+        for stage in stages:
+            db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
+        db.execute("DELETE FROM wakeups")
+        db.execute("DELETE FROM watermarks")
+        put = [("generation", str(new)), ("restored_before", str(log_end))]
+        db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
 
 
 def end(db: sqlite3.Connection, now: int) -> int:
@@ -59,13 +58,12 @@ def end(db: sqlite3.Connection, now: int) -> int:
     db.executescript(_FORMER)
     version = generation(db) * GENERATION
     taken_back = {"profiles": list(_tombstones(db, version)), "membership": list(_own_again(db, version))}
-    db.execute("BEGIN IMMEDIATE")
-    for topic, lines in taken_back.items():
-        if lines:
-            frames.append(db, topic, frames.end(db, topic), now, lines)
-    db.execute("DELETE FROM former")
-    db.execute("DELETE FROM former_members")
-    db.execute("COMMIT")
+    with frames.transaction(db):
+        for topic, lines in taken_back.items():
+            if lines:
+                frames.append(db, topic, frames.end(db, topic), now, lines)
+        db.execute("DELETE FROM former")
+        db.execute("DELETE FROM former_members")
     return sum(map(len, taken_back.values()))
 
 

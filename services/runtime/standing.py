@@ -52,6 +52,12 @@ def taken(files: Files, incarnation: str) -> int:
         return _offset(ledger, "SELECT offset FROM taken WHERE incarnation = ?", incarnation)
 
 
+def taken_of(files: Files) -> tuple[int, int]:
+    """The offset of the topic `actions` that delivery reads next, and the one that its next frame will get."""
+    with closing(frames.open_reader(files.state)) as state:
+        return taken(files, frames.incarnation(state)), frames.end(state, "actions")
+
+
 def archived(files: Files, topic: str) -> int:
     """The offset of the topic that the warehouse reads next."""
     with closing(frames.open_reader(files.warehouse)) as warehouse:

@@ -4,6 +4,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 
+import structlog
+
 from schemas.topics import TOPICS
 from services.runtime import frames, metrics
 from services.runtime.files import Files
@@ -13,18 +15,23 @@ from services.runtime.settings import Settings
 EVERY = 60.0  # seconds
 HOUR = 3_600_000
 
+_log = structlog.get_logger()
+
 
 class Trimming:
     """Trims the topics of one process. Each file is trimmed by the process that writes it."""
 
-    def __init__(self, files: Files, settings: Settings, clock: Callable[[], int]):
-        self._files, self._hours, self._clock = files, settings.log_hours, clock
+    def __init__(self, files: Files, settings: Settings, clock: Callable[[], int], every: float = EVERY):
+        self._files, self._hours, self._clock, self._every = files, settings.log_hours, clock, every
 
     async def run_log(self, journal: Journal) -> None:
-        """Trim the collectors' log for ever."""
+        """Trim the collectors' log for ever. What cannot be trimmed now waits for the next round."""
         while True:
-            await asyncio.sleep(EVERY)
-            self.log_once(journal)
+            await asyncio.sleep(self._every)
+            try:
+                self.log_once(journal)
+            except sqlite3.Error as error:
+                _log.error("the log could not be trimmed, and is tried again", again_in=self._every, reason=str(error))
 
     def log_once(self, journal: Journal) -> None:
         """Trim `touchpoints` and `rejected` up to what the engine and the warehouse have."""

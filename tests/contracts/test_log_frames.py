@@ -1,6 +1,7 @@
 """The embedded log: what is appended is read back in order, counted for ever, and trimmed only as a prefix."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,30 @@ def test_a_disk_that_fails_is_a_retry_for_every_waiting_request_and_nothing_is_h
         assert [(f.offset, f.body) for f in found] == [(0, b"1"), (1, b"2")]
 
     asyncio.run(story())
+
+
+def test_after_a_commit_that_failed_the_log_goes_on_where_the_file_ends(tmp_path: Path) -> None:
+    async def story() -> None:
+        journal = Journal(tmp_path / "log.db", clock=lambda: 1_000)
+        await journal.append([b"0"], [])
+        frames.append(frames.open_file(tmp_path / "log.db"), "touchpoints", 1, 0, [b"1"])  # on disk, and not known
+        with pytest.raises(Retry):
+            await journal.append([b"2"], [])
+        await journal.append([b"2"], [])
+        found = frames.read(frames.open_reader(tmp_path / "log.db"), "touchpoints", 0, 10)
+        assert [(f.offset, f.body) for f in found] == [(0, b"0"), (1, b"1"), (2, b"2")]
+
+    asyncio.run(story())
+
+
+def test_trimming_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    db = frames.open_file(tmp_path / "log.db")
+    frames.append(db, "t", 0, 0, [b"x"])
+    db.execute("CREATE TRIGGER kept BEFORE DELETE ON frames BEGIN SELECT RAISE(ABORT, 'not now'); END")
+    with pytest.raises(sqlite3.IntegrityError, match="not now"):
+        frames.trim(db, "t", 1, 1)
+    db.execute("DROP TRIGGER kept")
+    assert frames.trim(db, "t", 1, 1) == 1
 
 
 def test_reopening_goes_on_after_the_last_frame(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ settlements of many follow-ups share a transaction, so that the disk is waited f
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +21,7 @@ from services.automation.actions.email import Email
 from services.automation.actions.webhook import WebhookCall
 from services.automation.check import CompiledRule, RuleId, hold
 from services.errors import Rejected, Retry
+from services.runtime.disk import Trouble, passes
 from services.runtime.followups.ledger import Claim, Ledger, Send, Settled
 from services.runtime.followups.renderer import Renderer
 from services.runtime.followups.sending import Result, pause
@@ -89,15 +91,27 @@ class Delivery:
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
         self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
+        self._ended: list[Ended] = []  # not under way any more, and not noted yet
+        self._errors: list[BaseException] = []  # what ended tasks raised
+        self._trouble = Trouble("delivery")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set. Calls under way get `GRACE` seconds to end. A bug in one of them is raised here."""
+        """Until `stop` is set. Calls under way get `GRACE` seconds to end. A bug in one of them is raised here.
+
+        While the disk is full or fails, nothing is begun, and what has come to an end is kept until it can be noted.
+        """
         recovered = self._ledger.recover(self._clock())
         if recovered:
             _log.warning("follow-ups were under way when the platform ended", count=recovered)
         try:
             while not stop.is_set():
-                if not self.turn():
+                try:
+                    busy = self.turn()
+                except sqlite3.OperationalError as error:
+                    await self._trouble.back_off(error, stop)
+                    continue
+                self._trouble.over()
+                if not busy:
                     await self._wait(stop)
                 await asyncio.sleep(self._pace.gather)
         finally:
@@ -116,32 +130,36 @@ class Delivery:
 
     def _note(self) -> int:
         """Note everything that has come to an end since the last turn, then make the calls that this claimed."""
-        ended, errors = self._ended()
+        self._gather()
+        ended = self._ended
         settled = [end for end in ended if isinstance(end, Settled)]
         ready = [end for end in ended if isinstance(end, Ready)]
         if ended:
             claims = [Claim(send, _recipient(made)) for send, made in ready]
             claimed = self._ledger.note(settled, claims, self._clock())
+            self._ended = []
             for send, (_, made) in zip(claimed, ready, strict=True):
                 self._under_way[send.kind][send.key] = asyncio.create_task(self._send(send, made))
         for end in settled:
             _tell(end)
-        if errors:
-            raise errors[0]
+        self._raise()
         return len(ended)
 
-    def _ended(self) -> tuple[list[Ended], list[BaseException]]:
-        """What the tasks that are done came to, and the bugs among them; neither is under way any more."""
-        ended: list[Ended] = []
-        errors: list[BaseException] = []
+    def _gather(self) -> None:
+        """Take what the tasks that are done came to, and what they raised; they are not under way any more."""
         for under_way in self._under_way.values():
             for key in [key for key, task in under_way.items() if task.done()]:
                 task = under_way.pop(key)
                 if error := task.exception():
-                    errors.append(error)
+                    self._errors.append(error)
                 else:
-                    ended.append(task.result())
-        return ended, errors
+                    self._ended.append(task.result())
+
+    def _raise(self) -> None:
+        """Raise what tasks raised: a bug, if one is among it, before an error that passes."""
+        errors, self._errors = self._errors, []
+        for error in sorted(errors, key=passes):
+            raise error
 
     def _begin(self) -> int:
         begun = 0
@@ -190,15 +208,14 @@ class Delivery:
         tasks = [task for under_way in self._under_way.values() for task in under_way.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE)
-        ended, errors = self._ended()
+        self._gather()
         late = [task for under_way in self._under_way.values() for task in under_way.values()]
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._renderer.close(), *(sender.close() for sender in self._senders.values()))
-        self._ledger.note([end for end in ended if isinstance(end, Settled)], [], self._clock())
-        if errors:
-            raise errors[0]
+        self._ledger.note([end for end in self._ended if isinstance(end, Settled)], [], self._clock())
+        self._raise()
 
 
 def _tell(end: Settled) -> None:

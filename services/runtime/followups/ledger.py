@@ -151,14 +151,8 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it or nothing, on disk at the end."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with frames.transaction(self._db):
             yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     def tell(self, deliveries: Sequence[Delivery], now: int) -> None:
         """Put these on the topic `deliveries`, inside the caller's transaction."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from services.runtime import frames
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS watermarks (topic TEXT PRIMARY KEY, incarnation TEXT NOT NULL, offset INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -44,9 +46,8 @@ class Watermarks:
     def advance(self, marks: Mapping[str, Watermark]) -> None:
         """Set these, on disk when this returns, all in one transaction."""
         rows = [(topic, mark.incarnation, mark.offset) for topic, mark in marks.items()]
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR REPLACE INTO watermarks VALUES (?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with frames.transaction(self._db):
+            self._db.executemany("INSERT OR REPLACE INTO watermarks VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
         """Close the file."""

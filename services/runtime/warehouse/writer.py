@@ -5,14 +5,14 @@ transaction of a SQLite file with synchronous=FULL. A crash between the two, or 
 come again, and tables replace by position: each line is a row once, and none is missing.
 """
 
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import structlog
-
 from services.errors import RapportError
 from services.runtime import metrics
+from services.runtime.disk import Trouble, passes
 from services.runtime.frames import StoredFrame
 from services.runtime.warehouse import rows
 from services.runtime.warehouse.watermarks import Watermark, Watermarks
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 BATCH = 10_000  # lines a read: larger batches are hardly cheaper a line, and take 200 MB more at their peak
 IDLE = 0.1  # seconds between two looks when there is nothing new
 PAUSE = 0.5  # seconds between two inserts: a part costs 30 to 50 ms whatever is in it, and must be merged later
-RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds until the next try, after so many failures in a row
-
-_log = structlog.get_logger()
 
 
 class Source(Protocol):
@@ -97,18 +94,17 @@ class Writer:
         """Copy until `stop` is set; what cannot be inserted now is tried again. Bugs end it loudly."""
         from clickhouse_connect.driver.exceptions import ClickHouseError
 
-        failures = 0
+        trouble = Trouble("warehouse")
         while not stop.is_set():
             started = time.monotonic()
             try:
                 copied = self.turn()
-                failures = 0
-            except ClickHouseError as error:
-                wait = RETRY[min(failures, len(RETRY) - 1)]
-                failures += 1
-                _log.error("the warehouse refused a batch", again_in=wait, failures=failures, reason=str(error)[:1000])
-                stop.wait(wait)
+            except (ClickHouseError, OSError, sqlite3.OperationalError) as error:
+                if isinstance(error, sqlite3.OperationalError) and not passes(error):
+                    raise
+                stop.wait(trouble.met(error))
                 continue
+            trouble.over()
             if copied < BATCH:
                 stop.wait(IDLE if not copied else max(0.0, PAUSE - (time.monotonic() - started)))
 
