@@ -16,7 +16,7 @@ from schemas.fast import Action
 from services.automation.check import compile_rules
 from services.configuration import load_config
 from services.pipeline import STAGES, processors
-from services.runtime import archive, frames, metrics, rebuild, verdicts
+from services.runtime import archive, frames, metrics, past, rebuild, verdicts
 from services.runtime.clock import LogClock, begun, wall
 from services.runtime.disk import Trouble
 from services.runtime.engine import Engine
@@ -123,6 +123,7 @@ class EngineProcess:
     async def _load(self) -> Engine:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
+        past.note(self._file.db, self._config, self._clock())
         stages = processors(self._config, generation, self._live, self._settings.dedup_days)
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
@@ -148,6 +149,6 @@ class EngineProcess:
             "webhook": WebhookSender(frozenset(settings.private_hosts), os.environ, wall),  # receivers compare it
         }
         return Delivery(
-            self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules), senders,
+            self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(), self._clock, random.SystemRandom().random,
         )  # fmt: skip

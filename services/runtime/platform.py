@@ -49,6 +49,7 @@ class Platform:
             self._prepare()
         said = self.family.start()
         assert self._settings.admin_key is not None
+        config = str(self._settings.config.resolve())
         running = Running(
             os.getpid(), said["collector"], said["warehouse"], self._settings.admin_key, config, self._settings.host
         )  # fmt: skip
