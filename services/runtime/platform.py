@@ -33,8 +33,8 @@ class Platform:
             }
         )
         members = {  # who sends an event waits for the answer; what is in the log waits safely
-            "warehouse": Member(serve_warehouse, nice=10),
-            "engine": Member(serve_engine, nice=5),
+            "warehouse": Member(serve_warehouse, nice=6),
+            "engine": Member(serve_engine, nice=3),
             "collector": Member(serve_collector),
         }
         self.family = Family(self._settings, members)
