@@ -23,7 +23,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
 from services.profile import api
 from services.runtime import admin, guard, metrics
-from services.runtime.clock import LogClock, of_log
+from services.runtime.clock import LogClock, of_log, wall
 from services.runtime.files import Files
 from services.runtime.journal import Journal
 from services.runtime.profiles import ProfileReader
@@ -32,6 +32,7 @@ from services.runtime.settings import Settings
 from services.runtime.timeline import WarehouseTimeline
 from services.runtime.trimming import Trimming
 
+BEHIND = 60_000  # ms that the machine's clock may be behind the log's without a word
 BACKLOG = 2_048  # connections that may wait to be accepted
 
 
@@ -43,6 +44,9 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
 async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     files = Files(settings.data.resolve())
     clock = of_log(files.log)
+    if (behind := clock() - wall()) > BEHIND:
+        told = "the machine's clock is behind the log's: everything gets the same stamp until it has caught up"
+        structlog.get_logger().warning(told, seconds=behind // 1_000)
     journal = Journal(files.log, clock)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
