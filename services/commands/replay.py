@@ -5,9 +5,10 @@ import getpass
 import typer
 
 from services.commands.options import Data, settings_of
-from services.commands.reach import ask, files_of, http, running_on
+from services.commands.reach import ask, files_of, http, reading, running_on
 from services.commands.waiting import bars
-from services.runtime import standing
+from services.runtime import frames, standing
+from services.runtime.archive import Archive
 
 
 def replay(data: Data = None) -> None:
@@ -21,6 +22,9 @@ def replay(data: Data = None) -> None:
     """
     settings = settings_of(data=data)
     running, files = running_on(settings), files_of(settings)
+    with reading(files.log) as log:
+        here = settings.model_copy(update={"clickhouse_port": running.clickhouse_port})
+        Archive(here, frames.incarnation(log)).check(log)
     generation, target = standing.generation(files), standing.log_end(files)
     with http(running, running.admin_key) as client:
         ask(client, "POST", "/v1/admin/commands", json={"command": "rebuild", "who": getpass.getuser()})

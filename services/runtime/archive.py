@@ -20,6 +20,7 @@ BYTES = 16 * 1024 * 1024  # of payload fetched at once, one frame at least
 _ROWS = """FROM touchpoint_log WHERE incarnation = {incarnation:String} AND partition = 0
     AND offset >= {start:UInt64} AND offset < {end:UInt64}"""
 _SIZES = f"SELECT offset, max(index) + 1, sum(length(payload)) {_ROWS} GROUP BY offset ORDER BY offset"
+_LINES = f"SELECT uniqExact(offset, index) {_ROWS}"
 _FRAMES = f"""
 SELECT offset, max(index) + 1, arrayMap(line -> line.2, arraySort(groupArray((index, payload))))
 FROM (SELECT offset, index, payload {_ROWS} LIMIT 1 BY offset, index) GROUP BY offset ORDER BY offset
@@ -44,6 +45,17 @@ class Archive:
             found.append(self._fetched.popleft())
             total += found[-1].count
         return found
+
+    def check(self, log: sqlite3.Connection) -> None:
+        """Raises RapportError when it does not have every line that the log has trimmed."""
+        row = log.execute("SELECT count, before FROM trimmed WHERE topic = 'touchpoints'").fetchone()
+        trimmed, before = row or (0, 0)
+        found = self._ask(_LINES, 0, before)[0][0] if trimmed else 0
+        if found < trimmed:
+            raise RapportError(
+                f"{trimmed:,} touchpoints have left the log, and the archive has {found:,} of them: a rebuild would"
+                " lose the others. Nothing was changed. Look at `rapport audit`, and put the clickhouse/ folder back"
+            )
 
     def _fetch(self, start: int, end: int) -> list[StoredFrame]:
         sizes = self._ask(_SIZES, start, min(end, start + LINES))

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,21 @@ def test_a_frame_that_is_not_whole_or_not_there_is_refused(archived: WarehousePr
             reader.read(start, 8, 10)
     with pytest.raises(RapportError, match="frame 0 "):
         Archive(settings, "a log that never was").read(0, 6, 10)
+
+
+def test_a_rebuild_is_not_begun_when_the_archive_lacks_what_the_log_has_trimmed(
+    archived: WarehouseProcess, tmp_path: Path
+) -> None:
+    log = frames.open_file(tmp_path / "log.db")
+    for frame in frames.read(archived.written["log"], "touchpoints", 0, 10**6):
+        frames.append(log, "touchpoints", frame.offset, 0, frame.body.split(b"\n"))
+    reader = Archive(Settings(clickhouse_port=archived.port), frames.incarnation(archived.written["log"]))
+    reader.check(log)
+    frames.trim(log, "touchpoints", 6, 10**15)
+    reader.check(log)
+    frames.trim(log, "touchpoints", 7, 10**15)
+    with pytest.raises(RapportError, match="1,048 touchpoints have left the log, and the archive has 1,047"):
+        reader.check(log)
 
 
 def test_pages_of_a_timeline_lose_nothing_where_one_message_id_is_under_several_anchors(
