@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import Retry
@@ -82,6 +82,7 @@ def test_reopening_goes_on_after_the_last_frame(tmp_path: Path) -> None:
     assert [(f.offset, f.count, f.body) for f in found] == [(0, 1, b"0"), (1, 1, b"1"), (2, 1, b"2")]
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(sizes=st.lists(st.integers(1, 5), max_size=12), before=st.integers(0, 14), young=st.integers(0, 14))
 def test_trimming_drops_a_prefix_only_and_keeps_the_count(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], before: int, young: int

@@ -157,7 +157,8 @@ def test_what_was_sent_while_the_ledger_could_not_be_written_is_noted_later_and_
         await until(lambda: fails("delivery") or running.done())
         assert not running.done() and [send.status for send in every(ledger)] == ["attempting"]
         other.execute("ROLLBACK")
-        await running
+        async with asyncio.timeout(20):
+            await running
 
     runner.run(story())
     assert [send.status for send in every(ledger)] == ["sent"]

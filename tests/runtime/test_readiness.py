@@ -68,6 +68,16 @@ def test_a_reader_that_is_far_behind_and_moves_is_at_work(place: Place) -> None:
         assert not place.after(HALT)
 
 
+def test_a_rebuild_that_begins_where_the_engine_once_stood_is_no_halt(place: Place) -> None:
+    place.received(5)
+    place.stand(engine=0, warehouse=5)
+    assert not place.after(0)
+    place.stand(engine=5, warehouse=5)
+    assert not place.after(2 * HALT)
+    place.stand(engine=0, warehouse=5)
+    assert not place.after(2 * HALT)
+
+
 def test_delivery_that_stands_still_is_named(place: Place) -> None:
     frames.append(place.state, "actions", 0, 0, [b"{}"])
     assert not place.after(0)
