@@ -1,10 +1,10 @@
 """kill -9 of the real processes under load: what was answered is there once, and the books balance."""
 
+import http.client
 import json
 import random
 import threading
 import time
-import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Sender(threading.Thread):
     def _sent(self, items: list[dict[str, Any]]) -> bool:
         try:
             answer = self.platform.post("batch", {"batch": items})
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, http.client.HTTPException, ValueError):
             return False
         for item, verdict in zip(items, answer["items"], strict=True):
             (self.refused if verdict["status"] == "rejected" else self.answered).add(str(item["messageId"]))

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 
 from services.errors import RapportError
 from services.runtime.files import Files
@@ -46,7 +47,7 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
             password = settings.reader_password.get_secret_value() if settings.reader_password else ""
             endpoint = Endpoint(engine, Visitors(password))
             stack.callback(endpoint.close)
-            asyncio.run(_serve(endpoint, writer, listener, ready))
+            uvloop.run(_serve(endpoint, writer, listener, ready))
     except RapportError as error:
         _log.error("the warehouse does not start", reason=str(error))
         raise SystemExit(1) from None
@@ -54,7 +55,7 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
 
 async def _serve(endpoint: Endpoint, writer: Writer, listener: socket.socket, ready: Callable[[Any], None]) -> None:
     config = uvicorn.Config(
-        endpoint, loop="uvloop", http="httptools", access_log=False, log_config=None, lifespan="off", ws="none",
+        endpoint, http="httptools", access_log=False, log_config=None, lifespan="off", ws="none",
         server_header=False, timeout_graceful_shutdown=STOP_WITHIN,
     )  # fmt: skip
     server = uvicorn.Server(config)
