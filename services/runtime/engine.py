@@ -73,7 +73,7 @@ class Engine:
     def __init__(
         self, file: StateFile, processors: Sequence[Processor],
         read: Callable[[int, int], list[frames.StoredFrame]], clock: Callable[[], int],
-        turn: int = 1_000, cache: int = 30_000, spent: Callable[[str, int, float], None] | None = None,
+        turn: int = 2_000, cache: int = 60_000, spent: Callable[[str, int, float], None] | None = None,
         restored_before: int = 0,
     ):  # fmt: skip
         self._file, self._read, self._clock, self._turn = file, read, clock, turn
@@ -81,7 +81,7 @@ class Engine:
         self._states = [SqliteState(file, p.name, p.record) for p in processors]
         self._handlers = [Handler(p, 0, s, self._outbox, cache) for p, s in zip(processors, self._states, strict=True)]
         self._fold = self._handlers[0]
-        self._decode = msgspec.json.Decoder(fast.Touchpoint).decode
+        self._decode = msgspec.json.Decoder(fast.Touchpoint).decode_lines
         self._now, self._restored_before = 0, restored_before
         self._spent = spent or (lambda stage, messages, seconds: None)
 
@@ -130,7 +130,7 @@ class Engine:
         messages: list[Any] = []
         positions: list[tuple[int, int]] = []
         for one in stored:
-            found = [self._decode(line) for line in one.body.split(b"\n")]
+            found = self._decode(one.body)
             messages += found if one.offset >= self._restored_before else [_restored(m) for m in found]
             positions += [(one.offset, index) for index in range(one.count)]
         self._now = max(self._now, max(m.received_at for m in messages))

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     private_hosts: tuple[str, ...] = Field((), description="private or loopback hosts that webhooks may go to")
 
-    turn: int = Field(1_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
-    cache_records: int = Field(30_000, ge=100, description="decoded records kept in memory per stage")
+    turn: int = Field(2_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
+    cache_records: int = Field(60_000, ge=100, description="decoded records kept in memory per stage")
     log_hours: int = Field(30 * 24, ge=1, description="how long frames stay in the log after the archive has them")
     dedup_days: int = Field(7, ge=1, description="how long the ids of touchpoints that were not imported are known")
