@@ -73,7 +73,7 @@ class Engine:
     def __init__(
         self, file: StateFile, processors: Sequence[Processor],
         read: Callable[[int, int], list[frames.StoredFrame]], clock: Callable[[], int],
-        turn: int = 2_000, cache: int = 60_000, spent: Callable[[str, int, float], None] | None = None,
+        turn: int = 1_000, cache: int = 30_000, spent: Callable[[str, int, float], None] | None = None,
         restored_before: int = 0,
     ):  # fmt: skip
         self._file, self._read, self._clock, self._turn = file, read, clock, turn
