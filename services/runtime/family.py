@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
@@ -55,9 +56,10 @@ class Family:
         for name, member in self._members.items():
             ours, theirs = context.Pipe()
             process = context.Process(target=_live, args=(name, member, self._settings, theirs), name=f"rapport-{name}")
-            _start(process)
-            theirs.close()
-            self._children.append(Child(name, process, ours))
+            with _interrupt_held_back():
+                process.start()
+                theirs.close()
+                self._children.append(Child(name, process, ours))
         return {child.name: self._await(child) for child in self._children}
 
     def _await(self, child: Child) -> Any:
@@ -99,13 +101,15 @@ class Family:
         self._children.clear()
 
 
-def _start(process: Any) -> None:
-    """Start a child that ignores Ctrl-C from its first instruction on: the whole group gets it, the parent decides."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Start a child in here, and it hears no Ctrl-C from its first instruction on: the whole group gets it, and the
+    parent decides. It is held back, not ignored: one that comes right now reaches the parent at the end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _live(name: str, member: Member, settings: Any, pipe: Connection) -> None:
