@@ -104,12 +104,18 @@ class Family:
 @contextmanager
 def _interrupt_held_back() -> Iterator[None]:
     """Start a child in here, and it hears no Ctrl-C from its first instruction on: the whole group gets it, and the
-    parent decides. It is held back, not ignored: one that comes right now reaches the parent at the end."""
+    parent decides. It is held back, not ignored: one that comes right now is handled at the end. (The mask is what the
+    child inherits; another thread of the parent may hear the signal all the same, so the handler waits, too.)"""
+    came: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *heard: came.append(heard))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
 
 
 def _live(name: str, member: Member, settings: Any, pipe: Connection) -> None:
