@@ -3,10 +3,10 @@
 import sqlite3
 from contextlib import suppress
 
-from schemas.topics import TOPICS
 from services.runtime import frames
 from services.runtime.files import Files
 from services.runtime.frames import StoredFrame
+from services.runtime.topics import file_of
 
 
 class TopicFiles:
@@ -16,14 +16,11 @@ class TopicFiles:
     """
 
     def __init__(self, files: Files):
-        self._log, self._state = frames.open_reader(files.log), frames.open_reader(files.state)
-        self._ledger = frames.open_reader(files.ledger)
+        self._files = files
+        self._readers = {path: frames.open_reader(path) for path in (files.log, files.state, files.ledger)}
 
     def _file(self, topic: str) -> sqlite3.Connection:
-        producers = TOPICS[topic].producers
-        if "collectors" in producers:
-            return self._log
-        return self._ledger if "delivery" in producers else self._state
+        return self._readers[file_of(self._files, topic)]
 
     def incarnation(self, topic: str) -> str:
         """Which life of its file this is."""
@@ -39,6 +36,6 @@ class TopicFiles:
 
     def close(self) -> None:
         """Close the files."""
-        for file in (self._log, self._state, self._ledger):
+        for file in self._readers.values():
             with suppress(sqlite3.Error):
                 file.close()
