@@ -28,7 +28,7 @@ def folded(touchpoints: list[Touchpoint]) -> Cell:
 def test_any_split_in_any_order_joins_to_the_same_bytes() -> None:
     hit: Counter[str] = Counter()
 
-    @settings(max_examples=150)
+    @settings(max_examples=400)
     @given(histories(), st.data())
     def holds(history: list[Touchpoint], data: st.DataObject) -> None:
         whole = folded(history)
@@ -46,7 +46,7 @@ def test_any_split_in_any_order_joins_to_the_same_bytes() -> None:
         hit["consent"] += bool(whole.consent)
 
     holds()
-    assert len(hit) == 6 and min(hit.values()) > 0, hit
+    assert len(hit) == 6 and min(hit.values()) > 3, hit
 
 
 @given(histories())
