@@ -49,7 +49,9 @@ class Touchpoint(Message):
     `identifiers` are normalised, the anchor first, then by priority and value. `evidence_at` is the corrected event
     time clamped to [received_at - the source's max_backdate, received_at]; `timestamp` is the corrected event time.
     `previous` is an alias call's previousId, as it came. `imported` ids are remembered for ever, others for a window;
-    `restored` touchpoints never start a follow-up of their own accord.
+    `restored` touchpoints never start a follow-up of their own accord. `trust` says how its sender was known: by a key
+    that is `public` (in a browser), by a `secret` that was sent along, by a signature over the bytes (`signed`), or as
+    a trusted `server`. `violations` are those of the tracking plan that were let pass, as "field: what is wrong".
     """
 
     source: str
@@ -67,6 +69,8 @@ class Touchpoint(Message):
     group_id: str = ""
     previous: str = ""
     rules: str = ""
+    trust: Literal["public", "secret", "signed", "server"] = "public"
+    violations: tuple[str, ...] = ()
     imported: bool = False
     restored: bool = False
     properties: Json
@@ -120,7 +124,8 @@ class CellMessage(Message):
     `n` counts the touchpoints folded into the cell. `cell` is null when the anchor is gone to another owner, `gone`.
     `came` is the former owner, when this snapshot tells that the anchor came from there. `touchpoint` is the one that
     this snapshot was folded for; `cause` its message id, or that of the evidence that moved the anchor. `named` is the
-    identifier that names the owner, where the anchor knows it by evidence.
+    identifier that names the owner, where the anchor knows it by evidence. `account` is the group id when the owner is
+    an account: then `cell` is what this anchor contributed to it, and such a cell never moves.
     """
 
     owner: ProfileId
@@ -129,6 +134,7 @@ class CellMessage(Message):
     n: Count
     cell: Json | None
     named: str = ""
+    account: str = ""
     touchpoint: Touchpoint | None = None
     cause: str = ""
     came: ProfileId | None = None
@@ -136,15 +142,17 @@ class CellMessage(Message):
 
 
 class Profile(Message):
-    """One person, public, compacted. Key: profile_id. `version` only grows.
+    """One person, or one account, public, compacted. Key: profile_id. `version` only grows.
 
     `redirect` is set when this id now belongs to another profile; `deleted` when nothing is left under it.
-    `traits` are {name: {"value", "at", "source"}}, `computed` {name: value}, `consent` {channel: "granted" or
-    "denied"}, `events` {event: how often} for the events that the configuration's conditions count.
+    `traits` are {name: {"value", "at", "source"}}, `computed` {name: value} without what depends on the time of
+    reading, `consent` {channel, or "channel/purpose": "granted" or "denied"}, `events` {event: how often} for the events
+    that the configuration's conditions count. `accounts` are the group ids of a person's accounts, the newest first.
     Everything but `version` is a pure function of the accepted touchpoints.
     """
 
     profile_id: ProfileId
+    kind: Literal["person", "account"] = "person"
     version: Count
     deleted: bool = False
     redirect: ProfileId | None = None
@@ -152,6 +160,7 @@ class Profile(Message):
     traits: Json
     computed: Json
     audiences: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
     consent: Json
     events: Json = {}
     touchpoints: Count = 0
@@ -187,7 +196,8 @@ class Action(Message):
     """A follow-up to be made. Public. Key: profile_id.
 
     `key` names it once and for all: workspace, rule, causing message (and audience), step. `anchor` finds the person
-    at the moment of sending, through every merge since.
+    at the moment of sending, through every merge since. `held` is why it shall not be made ("holdout"), else empty.
+    `data` is what the rule says for whoever reads the topic.
     """
 
     key: str
@@ -199,6 +209,8 @@ class Action(Message):
     audience: str = ""
     cause: str
     decided_at: Millis
+    held: str = ""
+    data: Json = {}
     touchpoint: Touchpoint
 
 
@@ -227,9 +239,13 @@ class Duplicate(Message):
 
 
 class RejectedItem(Message):
-    """An item that was refused, with its reason and as it came. Internal, to the warehouse. Key: source."""
+    """An item that was refused, with its reason and as it came. Internal, to the warehouse. Key: source.
+
+    `kind` is how it came: the call's name ("track"), empty for an item of a batch that says its own, or "webhook".
+    """
 
     source: str
+    kind: str = ""
     received_at: Millis
     message_id: str = ""
     code: str
@@ -245,10 +261,11 @@ class Command(Message):
     """What an operator asks of the engine, so that it is done once, in order and on record. Internal. Key: command.
 
     `rebuild` reads everything again as a new generation; `resend` sends the follow-up of the key `argument` once more;
-    `restore-ledger` adds the exported rows in `argument`, one a line, to the ledger.
+    `restore-ledger` adds the exported rows in `argument`, one a line, to the ledger; `backfill` computes the history of
+    the traits in `argument` (names with commas between them; empty: all that lack it) from the archive.
     """
 
-    command: Literal["rebuild", "resend", "restore-ledger"]
+    command: Literal["rebuild", "resend", "restore-ledger", "backfill"]
     argument: str = ""
     who: str
     at: Millis

@@ -59,6 +59,11 @@ class Source(BaseModel):
     rate: Rate | None = Field(None, description="without it a source may send as fast as it can")
 
     @cached_property
+    def trust(self) -> Literal["public", "server"]:
+        """How its touchpoints say that their sender was known, by its write key."""
+        return "server" if self.trusted else "public"
+
+    @cached_property
     def backdate(self) -> int | None:
         """How far back evidence may be dated, in milliseconds; None when there is no limit."""
         if self.max_backdate is not None:

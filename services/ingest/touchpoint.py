@@ -20,6 +20,7 @@ class _Touchpoint(msgspec.Struct, gc=False):
     source: str
     channel: str
     rules: str
+    trust: str
     imported: bool
     received_at: int
     type: str
@@ -37,6 +38,7 @@ class _Touchpoint(msgspec.Struct, gc=False):
     traits: Any
     context: Any
     restored: bool = False
+    violations: tuple[str, ...] = ()
     v: int = 1
 
 
@@ -56,6 +58,7 @@ def touchpoint(
         source.name,
         source.channel,
         rules,
+        source.trust,
         arrival.imported,
         arrival.received_at,
         kind,
