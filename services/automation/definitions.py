@@ -11,7 +11,6 @@ then:
 """
 
 import json
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
@@ -20,23 +19,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from schemas.wire import Workspace
 from services.automation.steps import Step
+from services.conditions.durations import milliseconds
 from services.conditions.tree import Tree
 
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-LONGEST_WAIT = 90 * _UNITS["d"]
+DAY = 86_400_000
+LONGEST_WAIT = 90 * DAY
 MOST_STEPS = 10
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
 
 
-def _millis(text: Any) -> Any:
-    """ "90s", "15m", "1h" or "2d" in milliseconds."""
-    found = re.fullmatch(r"(\d{1,6})\s*([smhd])", text) if isinstance(text, str) else None
-    if found is None:
-        raise ValueError("a duration is a whole number and s, m, h or d, such as `30m` or `2d`")
-    millis = int(found[1]) * _UNITS[found[2]]
+def _millis(text: Any) -> int:
+    """A wait in milliseconds."""
+    millis = milliseconds(text)
     if millis > LONGEST_WAIT:
-        raise ValueError(f"the longest wait is {LONGEST_WAIT // _UNITS['d']}d")
+        raise ValueError(f"the longest wait is {LONGEST_WAIT // DAY}d")
     return millis
 
 

@@ -13,7 +13,18 @@ from decimal import Decimal
 from typing import Any
 
 from services.conditions.subject import Subject
-from services.conditions.tree import AllOf, AnyOf, Node, Not, OfConsent, OfEvent, OfTrait
+from services.conditions.tree import (
+    AllOf,
+    AnyOf,
+    Node,
+    Not,
+    OfAccount,
+    OfAudience,
+    OfConsent,
+    OfEvent,
+    OfSequence,
+    OfTrait,
+)
 
 Predicate = Callable[[Subject], bool]
 Test = Callable[[Any], bool]
@@ -79,17 +90,36 @@ def _some(parts: list[Predicate]) -> Predicate:
     return holds
 
 
-def _leaf(node: OfEvent | OfConsent | Any) -> Predicate:
-    if isinstance(node, OfEvent):
-        event, least = node.event, node.at_least
+def _done(node: OfEvent | OfSequence) -> Predicate:
+    if isinstance(node, OfSequence):
+        did, then_not, time = node.did, node.then_not, node.within
+        return lambda subject: subject.left(did, then_not, time)
+    event, least, within = node.event, node.at_least, node.within
+    if within is None:
         return lambda subject: subject.count(event) >= least
+    return lambda subject: subject.count(event, within) >= least
+
+
+def _leaf(node: Any) -> Predicate:
+    if isinstance(node, OfEvent | OfSequence):
+        return _done(node)
+    if isinstance(node, OfAudience):
+        audience = node.audience
+        return lambda subject: subject.audience(audience)
     if isinstance(node, OfConsent):
-        channel, answer = node.consent, node.answer
-        return lambda subject: subject.consent(channel) == answer
+        channel, purpose, answer = node.consent, node.purpose, node.answer
+        return lambda subject: subject.consent(channel, purpose) == answer
+    return _value(node)
+
+
+def _value(node: Any) -> Predicate:
     test = _test(*node.comparison)
     if isinstance(node, OfTrait):
         trait = node.trait
         return lambda subject: test(subject.trait(trait))
+    if isinstance(node, OfAccount):
+        account = node.account
+        return lambda subject: test(subject.account(account))
     name = node.property
     return lambda subject: test(subject.property(name))
 

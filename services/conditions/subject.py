@@ -15,42 +15,81 @@ def event_name(touchpoint: Touchpoint) -> str:
 
 
 class Subject(Protocol):
-    """The four questions a condition asks. None means missing, and JSON null is missing too."""
+    """The questions a condition asks. None means missing, and JSON null is missing too."""
 
     def trait(self, name: str) -> Any:
         """A computed trait, else a trait that was told, as an exact JSON value (numbers are int or Decimal)."""
 
-    def count(self, event: str) -> int:
-        """How often the person did this."""
+    def account(self, name: str) -> Any:
+        """A trait of the account that the person acts for, like `trait`."""
 
-    def consent(self, channel: str) -> str:
+    def count(self, event: str, within: int | None = None) -> int:
+        """How often the person did this, in the last `within` ms when that is given."""
+
+    def left(self, did: str, then_not: str, within: int) -> bool:
+        """Whether the person did `did` at least `within` ms ago and has done neither again."""
+
+    def audience(self, name: str) -> bool:
+        """Whether the person is in this audience."""
+
+    def consent(self, channel: str, purpose: str = "") -> str:
         """ "granted", "denied" or "unknown"."""
 
     def property(self, name: str) -> Any:
         """A property of the touchpoint that is the cause."""
 
 
+def within_key(event: str, within: int) -> str:
+    """How `events` of a profile that was read at some time names a count within a time."""
+    return f"{event} within {within}"
+
+
+def left_key(did: str, then_not: str, within: int) -> str:
+    """How it names "did this, then not that, within": 1 when it holds."""
+    return f"{did} then not {then_not} within {within}"
+
+
+def answer(consents: Mapping[str, str], channel: str, purpose: str) -> str:
+    """What a profile's `consent` says to a purpose of a channel: its own answer, else the channel's."""
+    found = consents.get(f"{channel}/{purpose}") if purpose else None
+    return consents.get(channel, "unknown") if found is None else found
+
+
 class Facts(msgspec.Struct, frozen=True):
-    """A subject of plain values: what rules and their checks at sending hold a published profile as."""
+    """A subject of plain values: what rules and their checks at sending hold a profile as, read at their time."""
 
     traits: Mapping[str, Any] = {}
     computed: Mapping[str, Any] = {}
     events: Mapping[str, int] = {}
     consents: Mapping[str, str] = {}
     properties: Mapping[str, Any] = {}
+    audiences: frozenset[str] = frozenset()
+    accounts: Mapping[str, Any] = {}
 
     def trait(self, name: str) -> Any:
         """A computed trait goes before a told one of the same name, so that nobody outside can overwrite it."""
         computed = exact.find(self.computed, name)
         return exact.find(self.traits, name) if computed is None else computed
 
-    def count(self, event: str) -> int:
-        """Events that no condition or audience of the configuration names are not counted: 0."""
-        return self.events.get(event, 0)
+    def account(self, name: str) -> Any:
+        """By its name, else by its dotted path."""
+        return exact.find(self.accounts, name)
 
-    def consent(self, channel: str) -> str:
+    def count(self, event: str, within: int | None = None) -> int:
+        """Events that no condition or audience of the configuration names are not counted: 0."""
+        return self.events.get(event if within is None else within_key(event, within), 0)
+
+    def left(self, did: str, then_not: str, within: int) -> bool:
+        """As it was when the profile was read."""
+        return bool(self.events.get(left_key(did, then_not, within), 0))
+
+    def audience(self, name: str) -> bool:
+        """As it was when the profile was read."""
+        return name in self.audiences
+
+    def consent(self, channel: str, purpose: str = "") -> str:
         """Unknown until the person said yes or no."""
-        return self.consents.get(channel, "unknown")
+        return answer(self.consents, channel, purpose)
 
     def property(self, name: str) -> Any:
         """By its name, else by its dotted path."""
@@ -65,5 +104,6 @@ def facts(profile: Profile, cause: Touchpoint | None = None) -> Facts:
         computed=exact.properties(profile.computed),
         events=exact.properties(profile.events),
         consents=exact.properties(profile.consent),
+        audiences=frozenset(profile.audiences),
         properties=exact.properties(cause.properties) if cause is not None else {},
     )

@@ -1,10 +1,13 @@
-"""Conditions as they stand in YAML: a tree of `all`, `any` and `not` over four kinds of leaves.
+"""Conditions as they stand in YAML: a tree of `all`, `any` and `not` over seven kinds of leaves.
 
     all:
       - {trait: lifetime_value, gte: 100}
-      - {event: Order Completed, at_least: 2}
-      - not: {consent: email, is: denied}
+      - {event: Order Completed, at_least: 2, within: 30d}
+      - {did: Checkout Started, then_not: Order Completed, within: 1h}
+      - not: {consent: email, purpose: newsletter, is: denied}
       - any: [{property: channel, is: web}, {property: total, gt: 50}]
+      - {audience: big_spenders}
+      - {account: plan, is: pro}
 
 A leaf says exactly one thing. Errors carry the path into the file, so that a reader of it can name the line.
 """
@@ -17,9 +20,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.conditions.durations import milliseconds
+
 DEPTH = 10  # levels of all, any and not
 LEAVES = 200  # in one tree
 TEXT = 1_024  # characters of a value
+MOMENTS = 500  # times of an event that are kept, the newest ones: more are not counted within a time
+SHORTEST, LONGEST = 60_000, 400 * 86_400_000  # ms that `within` may say
 
 
 def _wrong(message: str) -> PydanticCustomError:
@@ -50,9 +57,21 @@ def _ordered(value: Any) -> str | int | Decimal:
     return found
 
 
+def _duration(value: Any) -> int:
+    """A duration from a minute to 400 days, in milliseconds."""
+    try:
+        millis = milliseconds(value)
+    except ValueError as wrong:
+        raise _wrong(str(wrong)) from None
+    if not SHORTEST <= millis <= LONGEST:
+        raise _wrong("`within` is from 1m to 400d")
+    return millis
+
+
 Scalar = Annotated[Any, PlainValidator(_scalar)]
 Ordered = Annotated[Any, PlainValidator(_ordered)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+Duration = Annotated[int, PlainValidator(_duration, json_schema_input_type=str)]
 
 
 class _Strict(BaseModel):
@@ -101,17 +120,46 @@ class OfProperty(_Compared):
     property: Name
 
 
+class OfAccount(_Compared):
+    """Compares a trait of the account that the person acts for: the touchpoint's, else the one joined last."""
+
+    account: Name
+
+
 class OfEvent(_Strict):
-    """The person did this at least so often."""
+    """The person did this at least so often; with `within` (ms) in the time that ends now and begins so long ago."""
 
     event: Name
     at_least: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    within: Duration | None = None
+
+    @model_validator(mode="after")
+    def _countable(self) -> "OfEvent":
+        if self.within is not None and self.at_least > MOMENTS:
+            raise _wrong(f"within a time at most {MOMENTS} are counted: `at_least` cannot be more")
+        return self
+
+
+class OfSequence(_Strict):
+    """The person did `did` and, for `within` (ms) after the last time, not `then_not`. It holds from the moment that
+    the time is over until the person does one of the two again."""
+
+    did: Name
+    then_not: Name
+    within: Duration
+
+
+class OfAudience(_Strict):
+    """The person is in this audience."""
+
+    audience: Name
 
 
 class OfConsent(_Strict):
-    """What the person said to being written to on a channel."""
+    """What the person said to being written to on a channel, or to one purpose of it ("newsletter")."""
 
     consent: Name
+    purpose: Annotated[str, Field(max_length=256)] = ""
     answer: Literal["granted", "denied", "unknown"] = Field(alias="is")
 
 
@@ -136,10 +184,10 @@ class Not(_Strict):
     negated: Condition = Field(alias="not")
 
 
-Node = AllOf | AnyOf | Not | OfTrait | OfProperty | OfEvent | OfConsent
+Node = AllOf | AnyOf | Not | OfTrait | OfProperty | OfEvent | OfSequence | OfConsent | OfAudience | OfAccount
 _KINDS: dict[str, type[Node]] = {
     "all": AllOf, "any": AnyOf, "not": Not, "trait": OfTrait, "property": OfProperty, "event": OfEvent,
-    "consent": OfConsent,
+    "did": OfSequence, "consent": OfConsent, "audience": OfAudience, "account": OfAccount,
 }  # fmt: skip
 
 
@@ -202,6 +250,6 @@ def events_used(tree: Node) -> set[str]:
 
 
 def uses(tree: Node) -> set[str]:
-    """The kinds of leaves in the tree: some of "trait", "property", "event", "consent"."""
-    kinds = {OfTrait: "trait", OfProperty: "property", OfEvent: "event", OfConsent: "consent"}
-    return {kinds[type(node)] for node in nodes(tree) if type(node) in kinds}
+    """The kinds of leaves in the tree: the words that they begin with, such as "trait" or "did"."""
+    words = {kind: word for word, kind in _KINDS.items() if word not in ("all", "any", "not")}
+    return {words[type(node)] for node in nodes(tree) if type(node) in words}

@@ -7,16 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from services.conditions.durations import milliseconds
+
 HOUR = 3_600_000
 UNTRUSTED_BACKDATE = 24 * HOUR
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 def _duration(value: Any) -> Any:
-    """`24h`, `90m`, `7d` and `30s` as a timedelta; anything else is left to pydantic."""
-    match = re.fullmatch(r"(\d{1,6})\s*([smhd])", value) if isinstance(value, str) else None
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else value
+    """`24h`, `90m`, `7d` and `30s` as a timedelta; a timedelta stays one."""
+    return timedelta(milliseconds=milliseconds(value)) if isinstance(value, str) else value
 
 
 def _path(path: str) -> str:

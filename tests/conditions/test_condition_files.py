@@ -52,7 +52,7 @@ def test_a_tree_names_the_events_it_counts_and_the_leaves_it_uses() -> None:
         ({"consent": "email", "is": "yes"}, ("is",), "'granted', 'denied' or 'unknown'"),
         ({"event": "x", "at_least": 0}, ("at_least",), "greater than or equal to 1"),
         ({"event": "x", "trait": "y", "is": 1}, (), "this one has trait and event"),
-        ({"trail": "x"}, (), "exactly one of all, any, not, trait, property, event, consent"),
+        ({"trail": "x"}, (), "exactly one of all, any, not, trait, property, event, did, consent, audience, account"),
         ("x > 1", (), "this one is 'x > 1'"),
     ],
 )  # fmt: skip
