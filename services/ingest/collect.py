@@ -57,13 +57,13 @@ class Collector:
             shared = share(arrival.context, arrival.sent_at, self.limits.depth)
         except Rejected as rejected:
             for raw in items:
-                self._reject(raw, rejected, arrival, done)
+                self._reject(raw, kind, rejected, arrival, done)
             return done
         for raw in items:
             try:
                 self._accept(raw, kind, arrival, shared, done)
             except Rejected as rejected:
-                self._reject(raw, rejected, arrival, done)
+                self._reject(raw, kind, rejected, arrival, done)
         return done
 
     def _accept(self, raw: msgspec.Raw, kind: str, arrival: Arrival, shared: Shared, done: Collected) -> None:
@@ -79,7 +79,7 @@ class Collector:
         done.verdicts.append(Verdict(message_id, "accepted"))
         done.keys.append(Recent.key(source.workspace, message_id, found[0]))
 
-    def _reject(self, raw: msgspec.Raw, why: Rejected, arrival: Arrival, done: Collected) -> None:
+    def _reject(self, raw: msgspec.Raw, kind: str, why: Rejected, arrival: Arrival, done: Collected) -> None:
         message_id, hint = _look_again(raw, why)
         told: dict[str, Any] = {
             "code": why.code,
@@ -92,6 +92,7 @@ class Collector:
         refused = fast.RejectedItem(
             workspace=arrival.source.workspace,
             source=arrival.source.name,
+            kind=kind,
             received_at=arrival.received_at,
             message_id=message_id,
             reason=reason,
