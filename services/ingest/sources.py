@@ -14,8 +14,11 @@ UNTRUSTED_BACKDATE = 24 * HOUR
 
 
 def _duration(value: Any) -> Any:
-    """`24h`, `90m`, `7d` and `30s` as a timedelta; a timedelta stays one."""
-    return timedelta(milliseconds=milliseconds(value)) if isinstance(value, str) else value
+    """`24h`, `90m`, `7d` and `30s` as a timedelta; anything else, such as PT2H, is left to pydantic."""
+    try:
+        return timedelta(milliseconds=milliseconds(value))
+    except ValueError:
+        return value
 
 
 def _path(path: str) -> str:
