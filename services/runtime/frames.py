@@ -78,9 +78,9 @@ def incarnation(connection: sqlite3.Connection) -> str:
 def end(connection: sqlite3.Connection, topic: str) -> int:
     """The offset that the topic's next frame will get. Frames that were trimmed still count."""
     row = connection.execute(
-        "SELECT max(coalesce((SELECT max(offset) + 1 FROM frames WHERE topic = ?1), 0),"
-        " coalesce((SELECT before FROM trimmed WHERE topic = ?1), 0))",
-        (topic,),
+        "SELECT max(coalesce((SELECT max(offset) + 1 FROM frames WHERE topic = :topic), 0),"
+        " coalesce((SELECT before FROM trimmed WHERE topic = :topic), 0))",
+        {"topic": topic},
     ).fetchone()
     return int(row[0])
 
@@ -121,9 +121,9 @@ def beginning(connection: sqlite3.Connection, topic: str) -> int:
 def total(connection: sqlite3.Connection, topic: str) -> int:
     """How many messages were ever appended to the topic, trimmed ones included."""
     row = connection.execute(
-        "SELECT coalesce((SELECT sum(count) FROM frames WHERE topic = ?1), 0)"
-        " + coalesce((SELECT count FROM trimmed WHERE topic = ?1), 0)",
-        (topic,),
+        "SELECT coalesce((SELECT sum(count) FROM frames WHERE topic = :topic), 0)"
+        " + coalesce((SELECT count FROM trimmed WHERE topic = :topic), 0)",
+        {"topic": topic},
     ).fetchone()
     return int(row[0])
 
@@ -148,8 +148,8 @@ def _trim(connection: sqlite3.Connection, topic: str, before: int, older_than: i
     if frames:
         connection.execute("DELETE FROM frames WHERE topic = ? AND offset < ?", (topic, cut))
         connection.execute(
-            "INSERT INTO trimmed VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (topic) DO UPDATE SET count = count + ?2, before = max(before, ?3)",
+            "INSERT INTO trimmed VALUES (?, ?, ?)"
+            " ON CONFLICT (topic) DO UPDATE SET count = count + excluded.count, before = max(before, excluded.before)",
             (topic, messages, cut),
         )
     return int(frames)
