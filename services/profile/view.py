@@ -57,11 +57,23 @@ class View:
         top, dot, path = name.partition(".")
         return exact.find({top: self.trait(top)}, name) if dot and path else None
 
-    def count(self, event: str) -> int:
-        """How often; counted for the events of the definitions only."""
-        return self.cell.events.get(event, 0)
+    def account(self, name: str) -> Any:
+        """A person's cell knows nothing of accounts."""
+        return None
 
-    def consent(self, channel: str) -> str:
+    def count(self, event: str, within: int | None = None) -> int:
+        """How often; counted for the events of the definitions only."""
+        return self.cell.events.get(event, 0) if within is None else 0
+
+    def left(self, did: str, then_not: str, within: int) -> bool:
+        """Not kept yet."""
+        return False
+
+    def audience(self, name: str) -> bool:
+        """Whether the cell makes the person belong to it."""
+        return name in self.audiences
+
+    def consent(self, channel: str, purpose: str = "") -> str:
         """The last word."""
         said = self.cell.consent.get(channel)
         return "unknown" if said is None else "denied" if said[2] else "granted"
