@@ -36,8 +36,7 @@ def profile(
     running = running_on(settings)
     rules = load_config(settings.config).identity.types
     types = sorted(rules, key=lambda kind: (rules[kind].priority, kind))
-    key = settings.read_key.get_secret_value() if settings.read_key else ""
-    with http(running, key) as client:
+    with http(running, settings.key_for(workspace)) as client:
         found = _first(client, paths(who, types), workspace)
         if found is None:
             raise RapportError(f"nobody is known by {who!r} in workspace {workspace!r}")

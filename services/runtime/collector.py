@@ -29,6 +29,8 @@ from services.runtime.journal import Journal
 from services.runtime.profiles import ProfileReader
 from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
+from services.runtime.streams import api as streams
+from services.runtime.streams.following import Following
 from services.runtime.timeline import WarehouseTimeline
 from services.runtime.trimming import Trimming
 
@@ -50,7 +52,8 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     journal = Journal(files.log, clock)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    app = _application(settings, files, journal, clock)
+    following = Following(files.state)
+    app = _application(settings, files, journal, clock, following)
     config = uvicorn.Config(
         app, http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
         timeout_graceful_shutdown=5, server_header=False, ws="none",
@@ -58,7 +61,12 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: setattr(server, "should_exit", True))
+
+    def stop() -> None:
+        server.should_exit = True
+        following.end()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     trimming = asyncio.create_task(Trimming(files, settings, clock).run_log(journal))
     ready(port)
     with contextlib.closing(journal):
@@ -76,7 +84,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _application(settings: Settings, files: Files, journal: Journal, clock: LogClock) -> Any:
+def _application(settings: Settings, files: Files, journal: Journal, clock: LogClock, following: Following) -> Any:
     config = load_config(settings.config)
     shown = CollectorRegistry()
     if metrics.SHARED in os.environ:
@@ -86,8 +94,11 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
         WriteKeys(config.sources), journal, clock, Recent(), IngestMetrics(CollectorRegistry()),
     )  # fmt: skip
     people = ProfileReader(files.state, config.identity, config.definitions)
-    read_key = settings.read_key.get_secret_value() if settings.read_key else None
-    routers = [api.router(people, WarehouseTimeline(settings), guard.reader(read_key))]
+    readers = guard.reader(settings)
+    routers = [
+        api.router(people, WarehouseTimeline(settings), readers),
+        streams.router(following, config.definitions, readers),
+    ]
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
     return application(tracking, routers, Readiness(files, shown).reasons, shown)

@@ -1,9 +1,14 @@
 """Settings of the platform, from the environment (`RAPPORT_…`) and the command line. Secrets only from here."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.wire import Workspace
+
+Key = Annotated[SecretStr, Field(min_length=1)]
 
 
 class Settings(BaseSettings):
@@ -17,6 +22,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="the port of the tracking and profile API")
     clickhouse_port: int = Field(8123, ge=0, le=65535, description="the port of ClickHouse's HTTP interface (loopback)")
     read_key: SecretStr | None = Field(None, description="key for reading profiles; without it only loopback may read")
+    read_keys: dict[Workspace, Key] = Field({}, description="more such keys, each for one workspace alone")
     reader_password: SecretStr | None = Field(None, description="password of ClickHouse's user `reader`")
 
     admin_key: str | None = Field(None, description="set by `rapport up`: the key of the admin routes", exclude=True)
@@ -32,3 +38,8 @@ class Settings(BaseSettings):
     cache_records: int = Field(60_000, ge=100, description="decoded records kept in memory per stage")
     log_hours: int = Field(30 * 24, ge=1, description="how long frames stay in the log after the archive has them")
     dedup_days: int = Field(7, ge=1, description="how long the ids of touchpoints that were not imported are known")
+
+    def key_for(self, workspace: str) -> str:
+        """A key that reads this workspace; empty when there is none."""
+        found = self.read_key or self.read_keys.get(workspace)
+        return found.get_secret_value() if found else ""

@@ -14,6 +14,7 @@ from services.runtime.settings import Settings
 
 EVERY = 60.0  # seconds
 HOUR = 3_600_000
+AWAY = 72  # hours for which a compacted topic keeps every change: who comes back after a weekend reads on
 
 _log = structlog.get_logger()
 
@@ -70,9 +71,9 @@ class Trimming:
             reader.close()
 
     def _before(self, topic: str) -> int:
-        """Frames that came before this instant (epoch ms) are old enough. Of a compacted topic the state has the last
-        message of every key, so nothing of it needs to stay."""
-        hours = self._hours if TOPICS[topic].retention is not None else 0
+        """Frames that came before this instant (epoch ms) are old enough. The state has the last message of every key
+        of a compacted topic, so its frames stay only for readers of the stream who were away."""
+        hours = self._hours if TOPICS[topic].retention is not None else min(self._hours, AWAY)
         return self._clock() - hours * HOUR
 
     def _count(self, topic: str, trimmed: int) -> None:

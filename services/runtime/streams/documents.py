@@ -1,0 +1,59 @@
+"""The snapshot of a compacted topic: the document that each key has now, in the order of the keys.
+
+It is made from the records that the documents are published from, so nothing is kept twice. A page is one short
+transaction. Records change between two pages; but whoever noted where the topic ended before the first page, and reads
+on from there after the last one, has missed nothing: a change is published in the transaction that makes it. A document
+may come once in the snapshot and once more afterwards; its version only grows.
+"""
+
+import sqlite3
+from typing import NamedTuple
+
+import msgspec
+
+from schemas import fast
+from services.profile.definitions import Definitions
+from services.profile.person import Person, document
+from services.runtime import rebuild
+
+KEYS = 200  # records of one page
+
+_PAGE = "SELECT key, value FROM records_assemble WHERE key > ? ORDER BY key LIMIT ?"
+
+
+class _Whose(msgspec.Struct, tag="person"):
+    """What decides whether a record belongs to a snapshot at all: many are another workspace's."""
+
+    workspace: str
+    count: int
+
+
+class Page(NamedTuple):
+    """(key, document) pairs, and the key up to which records were read; None: to the last one."""
+
+    documents: list[tuple[str, bytes]]
+    after: str | None
+
+
+class Documents:
+    """Makes the documents that the engine publishes, by the definitions in force."""
+
+    def __init__(self, definitions: Definitions):
+        self._definitions = definitions
+        self._whose = msgspec.msgpack.Decoder(_Whose).decode
+        self._person = msgspec.msgpack.Decoder(Person).decode
+
+    def page(self, db: sqlite3.Connection, workspace: str | None, after: str) -> Page:
+        """The documents of a workspace (None: of all) behind the key `after`. The caller's transaction."""
+        rows = db.execute(_PAGE, (after, KEYS)).fetchall()
+        generation = rebuild.generation(db)
+        found = [(key, self._document(value, generation)) for key, value in rows if self._belongs(value, workspace)]
+        return Page(found, rows[-1][0] if len(rows) == KEYS else None)
+
+    def _belongs(self, value: bytes, workspace: str | None) -> bool:
+        """Without a count nothing was ever published under the key."""
+        whose = self._whose(value)
+        return whose.count > 0 and workspace in (None, whose.workspace)
+
+    def _document(self, value: bytes, generation: int) -> bytes:
+        return fast.dumps(document(self._person(value), self._definitions, generation))
