@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 from typer.core import TyperGroup
 
@@ -26,6 +27,7 @@ _PANELS = {
         "import": ("import_events", "import_events", "Import events from files."),
         "tail": ("tail", "tail", "Follow a topic."),
         "rejected": ("rejected", "rejected", "List what was refused, and why."),
+        "plan": ("plan", "PLAN", "The tracking plan: propose one, and list violations."),
     },
     "People": {
         "profile": ("profile", "profile", "Show one person."),
@@ -67,12 +69,37 @@ for _panel, _commands in _PANELS.items():
 
 
 def loaded(name: str) -> Any:
-    """The command of this name, ready to run."""
-    module, function, _ = _PLACES[name]
+    """The command of this name, ready to run. A module's dict of functions is a command with commands below it; the one
+    called "" is what it does without any of them."""
+    module, function, said = _PLACES[name]
     command = getattr(import_module(f"services.commands.{module}"), function)
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(name)(careful(command))
-    return typer.main.get_command(alone)
+    if not isinstance(command, dict):
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name)(careful(command))
+        return typer.main.get_command(alone)
+    default = command.get("")
+    group = typer.Typer(
+        name=name, help=None if default else said, add_completion=False, pretty_exceptions_enable=False,
+        no_args_is_help=default is None, invoke_without_command=default is not None,
+    )  # fmt: skip
+    if default is not None:
+        group.callback()(_unless_below(default))
+    for below, one in command.items():
+        if below:
+            group.command(below)(careful(one))
+    return typer.main.get_command(group)
+
+
+def _unless_below(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, which does nothing when one below it is called."""
+    run = careful(command)
+
+    @wraps(command)
+    def unless(*args: Any, **named: Any) -> Any:
+        if click.get_current_context().invoked_subcommand is None:
+            return run(*args, **named)
+
+    return unless
 
 
 def careful(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,7 +37,7 @@ def cross_check(
     not looked for: what is wrong with those files has been told."""
     return [
         *_twice(sources, "source", "name", lambda source: source.name),
-        *_twice(sources, "", "write_key", lambda source: source.write_key),
+        *_twice([entry for entry in sources if entry.item.write_key], "", "write_key", lambda source: source.write_key),
         *_twice(traits, "trait", "name", lambda trait: trait.name),
         *_twice(audiences, "audience", "name", lambda audience: audience.name),
         *_twice(rules, "rule", "name", lambda rule: (rule.workspace, rule.name)),

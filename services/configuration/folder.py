@@ -6,10 +6,12 @@
       identity.yaml     whose identifiers are whose: changes to the default rules
       traits.yaml       traits computed from events
       audiences.yaml    groups of people that are entered and exited
+      plan.yaml         the tracking plan: what events look like, and what becomes of those that do not
       rules/*.yaml      follow-ups, one rule a file
       templates/        texts that rules name as `text_file` and `html_file`
 
-Instead of sources.yaml, traits.yaml or audiences.yaml there may be a folder of that name with several such files.
+Instead of sources.yaml, traits.yaml, audiences.yaml or plan.yaml there may be a folder of that name with several such
+files.
 """
 
 from difflib import get_close_matches
@@ -23,15 +25,18 @@ from services.conditions.tree import events_used
 from services.configuration.checks import Entry, cross_check, doubts
 from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
 from services.configuration.templates import with_templates
+from services.configuration.tracking_plan import plan_of
 from services.errors import ConfigError
 from services.identifiers.rules import IdentityRules
+from services.ingest.plan.definitions import PlanFile
+from services.ingest.plan.judging import EVERYTHING, Plan
 from services.ingest.sources import Limits, Source
 from services.profile.definitions import Audience, Definitions, Trait
 from services.yamlfile import Document, parse, read
 
 MOST_FILES = 1_000  # in one folder
-FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml")
-_FOLDERS = ("sources", "traits", "audiences", "rules")
+FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml", "plan.yaml")
+_FOLDERS = ("sources", "traits", "audiences", "plan", "rules")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -47,6 +52,7 @@ class Config(NamedTuple):
     audiences: tuple[Audience, ...]
     rules: tuple[Rule, ...]
     definitions: Definitions
+    plan: Plan = EVERYTHING
     warnings: tuple[str, ...] = ()
 
 
@@ -61,11 +67,12 @@ def load_config(folder: Path) -> Config:
     audiences = found.entries("audiences", AudiencesFile)
     rules = [Entry(document, (), rule) for document, rule in found.files("rules", Rule)]
     rules = [with_templates(folder, entry, found.problems) for entry in rules]
+    plan = plan_of(folder, found.files("plan", PlanFile), sources, found.problems)
     found.problems += cross_check(identity, sources, traits, audiences, rules, found.unread)
     if found.problems:
         raise ConfigError(found.problems)
     config = _config(limits, identity, *(_items(kind) for kind in (sources, traits, audiences, rules)))
-    return config._replace(warnings=tuple(doubts(traits, "traits" in found.read, audiences, rules)))
+    return config._replace(plan=plan, warnings=tuple(doubts(traits, "traits" in found.read, audiences, rules)))
 
 
 def _items(entries: list[Entry]) -> list[Any]:

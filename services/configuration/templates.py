@@ -10,7 +10,7 @@ from services.configuration.checks import Entry
 LARGEST = 64 * 1024  # bytes of one text
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """This text cannot be read; says why."""
 
 
@@ -27,11 +27,11 @@ def _filled(folder: Path, entry: Entry, number: int, problems: list[str]) -> Ste
 
     def read(name: str) -> str:
         names.append(name)
-        return _text(folder, name)
+        return text_of(folder, name)
 
     try:
         return step.with_files(read)
-    except _Unreadable as wrong:
+    except Unreadable as wrong:
         said = [str(wrong)]
     except ValidationError as wrong:
         said = [error["msg"].removeprefix("Value error, ") for error in wrong.errors(include_url=False)]
@@ -40,18 +40,18 @@ def _filled(folder: Path, entry: Entry, number: int, problems: list[str]) -> Ste
     return step
 
 
-def _text(folder: Path, name: str) -> str:
-    """The text of a file inside the folder."""
+def text_of(folder: Path, name: str) -> str:
+    """The text of a file inside the folder. Raises Unreadable with the reason."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise _Unreadable("the file must be inside the configuration folder")
+        raise Unreadable("the file must be inside the configuration folder")
     try:
         with path.open("rb") as file:
             found = file.read(LARGEST + 1)
         if len(found) > LARGEST:
-            raise _Unreadable(f"the file is larger than {LARGEST // 1024} KB")
+            raise Unreadable(f"the file is larger than {LARGEST // 1024} KB")
         return found.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _Unreadable("the file is not UTF-8; save it with that encoding") from None
+        raise Unreadable("the file is not UTF-8; save it with that encoding") from None
     except OSError:
-        raise _Unreadable(f"there is no such file in {folder}") from None
+        raise Unreadable(f"there is no such file in {folder}") from None

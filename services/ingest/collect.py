@@ -15,6 +15,7 @@ from services.ingest import extract
 from services.ingest.decode import Item
 from services.ingest.explain import meant
 from services.ingest.payload import Arrival, Shared, read, share
+from services.ingest.plan.judging import EVERYTHING, Plan
 from services.ingest.recent import Recent
 from services.ingest.sources import Limits
 from services.ingest.stamps import Stamps, millis, stamp
@@ -22,7 +23,8 @@ from services.ingest.touchpoint import line, touchpoint
 
 
 class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """What became of one item, as the client is told: accepted, duplicate, or rejected and why."""
+    """What became of one item, as the client is told: accepted, duplicate, or rejected and why. `violations` of the
+    tracking plan do not keep an item from being accepted."""
 
     message_id: str
     status: str
@@ -32,6 +34,7 @@ class Verdict(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     got: str = ""
     reason: str = ""
     hint: str = ""
+    violations: tuple[str, ...] = ()
 
 
 class Collected(NamedTuple):
@@ -44,11 +47,12 @@ class Collected(NamedTuple):
 
 
 class Collector:
-    """Judges calls by the rules of identity and the limits. `new_id` makes the messageId of a call without one."""
+    """Judges calls by the rules of identity, the limits and the tracking plan. `new_id` makes the messageId of a call
+    without one."""
 
-    def __init__(self, rules: IdentityRules, limits: Limits, new_id: Callable[[], str]):
+    def __init__(self, rules: IdentityRules, limits: Limits, new_id: Callable[[], str], plan: Plan = EVERYTHING):
         self.limits = limits
-        self._rules, self._new_id = rules, new_id
+        self._rules, self._new_id, self._plan = rules, new_id, plan
 
     def collect(self, items: Sequence[msgspec.Raw], kind: str, arrival: Arrival) -> Collected:
         """Judge every item on its own. `kind` is the type of all of them, or empty when each says its own."""
@@ -68,15 +72,15 @@ class Collector:
 
     def _accept(self, raw: msgspec.Raw, kind: str, arrival: Arrival, shared: Shared, done: Collected) -> None:
         source, rules = arrival.source, self._rules
-        payload = read(raw, kind, shared, self.limits)
+        payload, violations = self._plan.judge(source.name, read(raw, kind, shared, self.limits))
         call = payload.call
         found = extract.identifiers(payload, source, rules, self.limits.identifiers)
         message_id = self._new_id() if call.message_id is None or call.message_id == "" else str(call.message_id)
         previous = extract.previous(call, rules) if payload.kind == "alias" else ""
         times = _times(call, shared, arrival)
-        made = touchpoint(payload, arrival, rules.fingerprint, message_id, found, previous, times)
+        made = touchpoint(payload, arrival, rules.fingerprint, message_id, found, previous, times, violations)
         done.touchpoints.append(line(made))
-        done.verdicts.append(Verdict(message_id, "accepted"))
+        done.verdicts.append(Verdict(message_id, "accepted", violations=violations))
         done.keys.append(Recent.key(source.workspace, message_id, found[0]))
 
     def _reject(self, raw: msgspec.Raw, kind: str, why: Rejected, arrival: Arrival, done: Collected) -> None:
@@ -92,7 +96,7 @@ class Collector:
         refused = fast.RejectedItem(
             workspace=arrival.source.workspace,
             source=arrival.source.name,
-            kind=kind,
+            kind="webhook" if arrival.source.webhook else kind,
             received_at=arrival.received_at,
             message_id=message_id,
             reason=reason,

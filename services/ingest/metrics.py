@@ -22,6 +22,12 @@ class IngestMetrics:
         self.seconds = Histogram(
             "rapport_ingest_seconds", "From the whole body to durable", buckets=_SECONDS, registry=registry
         )
+        self.violations = Counter(
+            "rapport_plan_violations_total",
+            "Items that violate the tracking plan, by source and verdict: accepted with a flag, or rejected",
+            ["source", "verdict"],
+            registry=registry,
+        )
         self._items, self._requests = items, requests
         self._known: dict[tuple[str, str], Counter] = {}
         self._statuses: dict[int, Counter] = {}

@@ -11,7 +11,8 @@ from services.ingest.stamps import Stamps
 
 
 class _Touchpoint(msgspec.Struct, gc=False):
-    """The fields of `schemas.wire.Touchpoint` (a test compares them), in the order in which they are filled below.
+    """The fields of `schemas.wire.Touchpoint` (a test compares them), in the order in which they are filled below. The
+    archive reads what stands before `properties` from the text alone.
 
     By position, because naming two dozen arguments takes ten times as long as everything else about a struct.
     """
@@ -34,11 +35,11 @@ class _Touchpoint(msgspec.Struct, gc=False):
     evidence_at: int
     original_timestamp: int | None
     sent_at: int | None
+    violations: tuple[str, ...]
     properties: Any
     traits: Any
     context: Any
     restored: bool = False
-    violations: tuple[str, ...] = ()
     v: int = 1
 
 
@@ -50,6 +51,7 @@ def touchpoint(
     found: tuple[str, ...],
     previous: str,
     times: Stamps,
+    violations: tuple[str, ...] = (),
 ) -> Any:
     """The touchpoint of a call, to be written. `rules` is the fingerprint that `found`, its identifiers, come from."""
     call, kind, source = payload.call, payload.kind, arrival.source
@@ -72,6 +74,7 @@ def touchpoint(
         times.evidence_at,
         times.original,
         times.sent_at,
+        violations,
         _properties(payload),
         payload.raw_traits,
         payload.raw_context,
