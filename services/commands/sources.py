@@ -10,12 +10,13 @@ from services.ingest.sources import Source
 def chosen(config: Path, name: str | None, likely: str = "") -> Source:
     """The source of this name. Without a name the one called `likely`, if there is one, else the first.
 
-    Raises RapportError, with the names that there are, when there is no such source.
+    Those of webhooks do not count: they have no write key. Raises RapportError, with the names that there are, when
+    there is no such source.
     """
-    sources = load_config(config).sources
-    found = {source.name: source for source in sources}
-    if name is None:
-        return found.get(likely, sources[0])
-    if name not in found:
-        raise RapportError(f"there is no source {name!r} in {config}; there are: {', '.join(found)}")
+    found = {source.name: source for source in load_config(config).sources if source.write_key}
+    if name is None and found:
+        return found.get(likely, next(iter(found.values())))
+    if name is None or name not in found:
+        said = f"no source {name!r} with a write key" if name else "no source with a write key"
+        raise RapportError(f"there is {said} in {config}; there are: {', '.join(found) or 'none'}")
     return found[name]

@@ -18,6 +18,8 @@ class WriteKeys:
         self._seed = os.urandom(16)
         self._sources: dict[bytes, Source] = {}
         for source in sources:
+            if source.webhook:
+                continue
             digest = self._digest(source.write_key)
             if digest in self._sources:
                 other = self._sources[digest].name

@@ -1,13 +1,14 @@
-"""Who may send: sources with their write keys, and the limits that hold for everybody."""
+"""Who may send: sources with their write keys or webhooks, and the limits that hold for everybody."""
 
 import re
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.conditions.durations import milliseconds
+from services.ingest.webhooks.providers import AnyWebhook
 
 HOUR = 3_600_000
 UNTRUSTED_BACKDATE = 24 * HOUR
@@ -41,17 +42,18 @@ class Rate(BaseModel):
 
 
 class Source(BaseModel):
-    """One sender of touchpoints. A write key names exactly one source.
+    """One sender of touchpoints. A write key names exactly one source; a webhook is called at the source's own address.
 
-    A trusted source (a server, an import) may date its events as far back as it likes; an untrusted one (a browser,
-    an app) gives evidence at most `max_backdate` old, 24 hours unless said otherwise. `identifiers` maps paths of the
-    payload to identifier types, for example {"properties.email": "email"}: without it nothing is taken from
-    properties. `region` is the country that phone numbers without a country code belong to, like CN.
+    A trusted source (a server, an import) and a signed webhook may date events as far back as they like; an untrusted
+    one (a browser, an app) gives evidence at most `max_backdate` old, 24 hours unless said otherwise. `identifiers`
+    maps paths of the payload to identifier types, for example {"properties.email": "email"}: without it nothing is
+    taken from properties. `region` is the country that phone numbers without a country code belong to, like CN.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    write_key: str = Field(min_length=1, max_length=256, pattern=r"^[!-9;-~]+$", repr=False)
+    write_key: str = Field("", min_length=1, max_length=256, pattern=r"^[!-9;-~]+$", repr=False)
+    webhook: AnyWebhook | None = Field(None, description="instead of a write key: whose webhook, and its secrets")
     workspace: str = Field("main", min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     channel: Literal["web", "email", "call", "social", "commerce", "server"] = "web"
     trusted: bool = False
@@ -60,9 +62,19 @@ class Source(BaseModel):
     identifiers: dict[Path, IdentifierType] = Field(default_factory=dict)
     rate: Rate | None = Field(None, description="without it a source may send as fast as it can")
 
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if bool(self.write_key) == bool(self.webhook):
+            raise ValueError("give either `write_key` or `webhook`")
+        if self.webhook and "channel" not in self.model_fields_set:
+            raise ValueError("a webhook needs its `channel`: email, call, social, commerce, server or web")
+        return self
+
     @cached_property
-    def trust(self) -> Literal["public", "server"]:
-        """How its touchpoints say that their sender was known, by its write key."""
+    def trust(self) -> Literal["public", "signed", "server"]:
+        """How its touchpoints say that their sender was known."""
+        if self.webhook:
+            return "signed"
         return "server" if self.trusted else "public"
 
     @cached_property
@@ -70,7 +82,7 @@ class Source(BaseModel):
         """How far back evidence may be dated, in milliseconds; None when there is no limit."""
         if self.max_backdate is not None:
             return int(self.max_backdate / timedelta(milliseconds=1))
-        return None if self.trusted else UNTRUSTED_BACKDATE
+        return None if self.trusted or self.webhook else UNTRUSTED_BACKDATE
 
     @cached_property
     def mapped(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:

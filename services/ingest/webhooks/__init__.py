@@ -1,0 +1,1 @@
+"""Collectors of other companies' webhooks: each provider is one file, `receive.py` is what they share."""
