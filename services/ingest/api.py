@@ -1,7 +1,8 @@
 """The tracking API, compatible with Segment's: POST /v1/{track,identify,page,screen,group,alias,batch,import}.
 
 Raw ASGI, because this is the hot path: there is no framework between the bytes and the log. An answer of 200 says
-that every accepted item is on disk and what became of each. Routes of one letter are those of analytics.js.
+that every accepted item is on disk and what became of each. Routes of one letter are those of Segment's browser SDK,
+/beacon/v1/batch is RudderStack's. The content type does not matter: a beacon is text/plain.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from services.ingest.http import PREFLIGHT, Gone, Receive, Scope, Send, answer, 
 from services.ingest.keys import WriteKeys, basic
 from services.ingest.metrics import IngestMetrics
 from services.ingest.payload import Arrival
+from services.ingest.query import parameters
 from services.ingest.recent import Recent
 from services.ingest.refusal import Refusal
 from services.ingest.segment import CALLS
@@ -27,10 +29,16 @@ from services.ingest.sources import Limits, Source
 
 ROUTES: dict[str, str] = {f"/v1/{name}": name for name in (*CALLS, "batch", "import")}
 ROUTES |= {f"/v1/{name[0]}": name for name in (*CALLS, "batch")}
+ROUTES["/beacon/v1/batch"] = "batch"
 _MANY = ("batch", "import")
 _AMPLIFIED = 8  # a batch with the context that it gives to each item may be so many times as large as a batch
 _KEY = (
-    "send the source's write key by Basic auth (as the user name, with an empty password) or as `writeKey` in the body"
+    "send the source's write key by Basic auth (as the user name, with an empty password) or as `writeKey` in the "
+    "body; a source that is not trusted may put it into the query"
+)
+_IN_URL = (
+    "this is the write key of a trusted source, which is a secret, and URLs end up in logs: send it by Basic auth, or "
+    "use the key of a source that is not trusted"
 )
 
 
@@ -63,8 +71,8 @@ class TrackingApp:
         recent: Recent,
         metrics: IngestMetrics,
     ):
-        self._collector, self._keys, self._journal = collector, keys, journal
-        self._clock, self._recent, self._metrics = clock, recent, metrics
+        self.keys, self.metrics, self.limits = keys, metrics, collector.limits
+        self._collector, self._journal, self._clock, self._recent = collector, journal, clock, recent
         self._buckets: dict[str, Bucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,39 +83,55 @@ class TrackingApp:
         try:
             if scope["method"] != "POST":
                 raise Refusal(405, "method_not_allowed", "send a POST request")
-            data = await self._post(ROUTES[scope["path"]], dict(scope["headers"]), receive)
+            data = await self._post(ROUTES[scope["path"]], scope, receive)
         except Gone:
             return
         except Refusal as refusal:
-            self._metrics.request(refusal.status)
+            self.metrics.request(refusal.status)
             await refuse(send, refusal)
         else:
-            self._metrics.request(200)
+            self.metrics.request(200)
             await answer(send, 200, data)
 
-    async def _post(self, name: str, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _post(self, name: str, scope: Scope, receive: Receive) -> bytes:
         """The answer to a request that is in order, once everything is on disk; raises Refusal for any other."""
-        limits, authorization = self._collector.limits, headers.get(b"authorization")
+        limits, headers = self.limits, dict(scope["headers"])
         text = await body(
             receive, headers, limits.batch_bytes if name in _MANY else limits.event_bytes, limits.body_seconds
         )
-        source = self._source(basic(authorization)) if authorization else None
+        source = self._sender(headers.get(b"authorization"), scope["query_string"])
         envelope = opened(name, text, limits)
-        source = source or self._source(envelope.write_key)
+        return await self.take(name, envelope, source or self.source(envelope.write_key))
+
+    async def take(self, name: str, envelope: Envelope, source: Source) -> bytes:
+        """Judge the calls of a source, bring them onto the disk, and report. `name` is a value of ROUTES.
+
+        Raises Refusal when the source sends too fast, or when nothing can be kept now.
+        """
         now = self._clock()
         self._admit(source, len(envelope.batch), now)
         arrival = Arrival(source, now, envelope.context, envelope.sent_at, name == "import")
         done = self._collector.collect(envelope.batch, "" if name in _MANY else name, arrival)
-        with self._metrics.seconds.time():
+        with self.metrics.seconds.time():
             await self._keep(done)
         return self._report(done, source)
 
-    def _source(self, key: object) -> Source:
-        source = self._keys.find(key)
+    def source(self, key: object, in_url: bool = False) -> Source:
+        """The source with this write key. Raises Refusal when there is none, or when a secret key stands in a URL."""
+        source = self.keys.find(key)
         if source is None:
             what = "the write key is not known" if key else "there is no write key"
             raise Refusal(401, "unauthorized", f"{what}: {_KEY}")
+        if in_url and source.trusted:
+            raise Refusal(401, "unauthorized", _IN_URL)
         return source
+
+    def _sender(self, authorization: bytes | None, query: bytes) -> Source | None:
+        """The source that the headers name, or else the query; None when neither does."""
+        if authorization:
+            return self.source(basic(authorization))
+        key = parameters(query, self.limits.event_bytes).get("writeKey") if query else None
+        return None if key is None else self.source(key, in_url=True)
 
     def _admit(self, source: Source, events: int, now: int) -> None:
         if source.rate is None:
@@ -142,7 +166,7 @@ class TrackingApp:
         duplicates = sum(verdict.status == "duplicate" for verdict in done.verdicts)
         accepted = len(done.touchpoints) - duplicates
         for verdict, count in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
-            self._metrics.items(source.name, verdict, count)
+            self.metrics.items(source.name, verdict, count)
         return fast.dumps(Report(accepted=accepted, duplicates=duplicates, rejected=rejected, items=done.verdicts))
 
 

@@ -1,7 +1,8 @@
 """Everything that the collector answers over HTTP, as one ASGI application.
 
-The tracking API comes first and is raw; what is not of it goes to FastAPI: /docs (served from the installed package,
-nothing is loaded from elsewhere), /openapi.json, /healthz, /readyz, /metrics, and the routers of others.
+The tracking API and the pixel come first and are raw; the rest goes to FastAPI: what browsers fetch, /docs (served
+from the installed package, nothing is loaded from elsewhere), /openapi.json, /healthz, /readyz, /metrics, and the
+routers of others.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +16,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.types import ASGIApp, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
+from services.ingest import browser
 from services.ingest.api import ROUTES, TrackingApp
 from services.ingest.openapi import describe
+from services.ingest.pixel import PIXELS, PixelApp
 from services.ingest.weberrors import explain_errors
 
 Ready = Callable[[], Sequence[str]]
@@ -27,18 +30,18 @@ def application(
 ) -> ASGIApp:
     """The whole application. `ready` gives the reasons why the platform is not ready yet; none: it is."""
     web = FastAPI(title="Rapport", version="1", docs_url=None, redoc_url=None)
-    for router in (*routers, _watched(ready, registry), _documented(web)):
+    for router in (browser.router(tracking.keys), *routers, _watched(ready, registry), _documented(web)):
         web.include_router(router)
     web.mount("/docs/static", StaticFiles(directory=str(swagger_ui_path)))
     explain_errors(web)
     own = web.openapi
     web.openapi = lambda: web.openapi_schema or describe(own())  # type: ignore[method-assign]
 
+    raw: dict[str, ASGIApp] = {**dict.fromkeys(ROUTES, tracking), **dict.fromkeys(PIXELS, PixelApp(tracking))}
+
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in ROUTES:
-            await tracking(scope, receive, send)
-        else:
-            await web(scope, receive, send)
+        first = raw.get(scope["path"]) if scope["type"] == "http" else None
+        await (first or web)(scope, receive, send)
 
     return answer
 

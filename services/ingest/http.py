@@ -13,10 +13,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _DRAINED = 16 * 1024 * 1024  # a body too large is read to its end up to here, so that the client hears the answer
-_CORS = [(b"access-control-allow-origin", b"*")]
-_JSON = [(b"content-type", b"application/json"), *_CORS]
+CORS = [(b"access-control-allow-origin", b"*")]
+_EXPOSED = (b"access-control-expose-headers", b"retry-after")
+_JSON = [(b"content-type", b"application/json"), *CORS]
 PREFLIGHT = [
-    *_CORS,
+    *CORS,
     (b"allow", b"POST, OPTIONS"),
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
@@ -33,12 +34,17 @@ async def body(receive: Receive, headers: dict[bytes, bytes], limit: int, second
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding not in (b"", b"identity", b"gzip"):
         raise Refusal(415, "unsupported_encoding", "the content-encoding must be gzip, or none")
+    data = await raw(receive, limit, seconds)
+    return text(gunzip(data, limit) if encoding == b"gzip" else data)
+
+
+async def raw(receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body, byte for byte, of at most `limit` bytes. Raises Refusal or Gone."""
     try:
         async with asyncio.timeout(seconds):
-            data = await _read(receive, limit)
+            return await _read(receive, limit)
     except TimeoutError:
         raise Refusal(408, "timeout", f"the body did not arrive within {seconds:g} seconds") from None
-    return text(gunzip(data, limit) if encoding == b"gzip" else data)
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
@@ -67,6 +73,6 @@ async def answer(send: Send, status: int, data: bytes, headers: list[tuple[bytes
 
 async def refuse(send: Send, refusal: Refusal) -> None:
     """Send an error. A 401 names no scheme in WWW-Authenticate: a browser would ask its user for a password."""
-    later = [(b"retry-after", b"%d" % refusal.retry_after)] if refusal.retry_after else []
+    later = [(b"retry-after", b"%d" % refusal.retry_after), _EXPOSED] if refusal.retry_after else []
     data = fast.dumps({"code": refusal.code, "message": str(refusal)})
     await answer(send, refusal.status, data, [*_JSON, *later])

@@ -46,10 +46,13 @@ _REFUSALS = {
     "401": "No write key, or one that is not known; nothing was kept.",
     "408": "The body did not arrive in time; nothing was kept.",
     "413": "The body is too large, or the batch has too many events; nothing was kept.",
+    "414": "The query is too large; nothing was kept.",
     "415": "The body is compressed by something else than gzip; nothing was kept.",
     "429": "The source sends too fast: wait for Retry-After seconds; nothing was kept.",
     "503": "It could not be made durable: wait for Retry-After seconds; nothing was kept.",
 }
+
+_PIXEL = ("401", "414", "429", "503")  # of the refusals, those that a pixel can get
 
 
 def describe(document: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,8 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
     components.setdefault("securitySchemes", {})["writeKey"] = {
         "type": "http",
         "scheme": "basic",
-        "description": "the write key as user name, with an empty password (or `writeKey` in the body)",
+        "description": "the write key as user name, with an empty password (or `writeKey` in the body, or in "
+        "the query when the source is not trusted)",
     }
     paths = document.setdefault("paths", {})
     for name, model in CALLS.items():
@@ -70,6 +74,8 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
     paths["/v1/batch"] = {"post": _operation("batch", "Batch", Batch.__doc__ or "")}
     history = "Past calls, in batches. Their message ids are remembered for ever, so that an import never doubles."
     paths["/v1/import"] = {"post": _operation("import", "Batch", history)}
+    for name in ("track", "page"):
+        paths[f"/v1/pixel/{name}.gif"] = {"get": _pixel(name)}
     return document
 
 
@@ -84,6 +90,23 @@ def _operation(name: str, model: str, text: str) -> dict[str, Any]:
         "security": [{"writeKey": []}, {}],
         "requestBody": {"required": True, **_json(model)},
         "responses": {"200": kept, **refused},
+    }
+
+
+def _pixel(name: str) -> dict[str, Any]:
+    image = {"image/gif": {"schema": {"type": "string", "format": "binary"}}}
+    refused = {status: {"description": why, "content": image} for status, why in _REFUSALS.items() if status in _PIXEL}
+    fields = ("writeKey", "event" if name == "track" else "name", "anonymousId", "userId", "messageId", "timestamp")
+    return {
+        "tags": ["tracking"],
+        "operationId": f"{name}_pixel",
+        "summary": f"A {name} call as an image",
+        "description": "The fields of the call are the query's; a dot goes one level deeper: `properties.plan=pro`.",
+        "parameters": [{"name": field, "in": "query", "schema": _TEXT} for field in fields],
+        "responses": {
+            "200": {"description": "The call is on disk, accepted or rejected.", "content": image},
+            **refused,
+        },
     }
 
 
