@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.commands import queries
 from services.commands.options import AsJson, Data, settings_of
 from services.commands.reach import running_on
 from services.commands.show import json_line, remarks, table
@@ -31,6 +32,11 @@ def query(
     sql: Annotated[
         str | None, typer.Argument(metavar="[SQL]", help="Without it: the tables and their columns.")
     ] = None,
+    example: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Ask what this example asks; --examples lists them.")
+    ] = None,
+    examples: Annotated[bool, typer.Option("--examples", help="List the examples and what they answer.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the example's SQL, to make your own of it.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -41,9 +47,20 @@ def query(
     rapport query
     rapport query "SELECT event, count() FROM touchpoints GROUP BY event ORDER BY 2 DESC"
     rapport query "SELECT * FROM profiles" --csv > profiles.csv
+    rapport query --examples
+    rapport query --example funnel
+    rapport query --example rfm --show > rfm.sql
     """
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
+    if examples:
+        _list_examples(as_json)
+        return
+    if example is not None:
+        sql = queries.read(example)
+        if show:
+            typer.echo(sql, nl=False)
+            return
     settings = settings_of(data=data)
     try:
         client = connect(settings, running_on(settings).clickhouse_port)
@@ -55,6 +72,15 @@ def query(
             _table(client, sql)
     except ClickHouseError as error:
         raise RapportError(f"ClickHouse refused it: {_reason(error)}") from None
+
+
+def _list_examples(as_json: bool) -> None:
+    found = queries.everything()
+    if as_json:
+        for name, about in found.items():
+            json_line({"example": name, "about": about})
+    else:
+        table("rapport query --example NAME", ("example", "what it answers"), list(found.items()))
 
 
 def _reason(error: Exception) -> str:
