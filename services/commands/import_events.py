@@ -1,148 +1,96 @@
 """`rapport import`: events from files, through the same door as all others."""
 
-import gzip
-import sys
-import time
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple
+from typing import Annotated
 
-import httpx
 import typer
 
-from services.commands import rows as reading
+from services.commands.imports import judging
+from services.commands.imports.importing import Way, import_file
+from services.commands.imports.proposing import propose
+from services.commands.imports.sending import Tally
 from services.commands.options import AsJson, ConfigFolder, Data, SourceName, settings_of
-from services.commands.reach import http, running_on, said
-from services.commands.rows import Row
-from services.commands.send import reason
-from services.commands.show import json_line, plain, progress, remarks
+from services.commands.reach import files_of, http, running_on
+from services.commands.show import json_line, plain, remarks
 from services.commands.sources import chosen
 from services.configuration import load_config
 from services.errors import RapportError
+from services.ingest.imports.mapping import load
 
 NAMED = 20  # refused rows that are named one by one; --json names more
-NAMED_AS_JSON = 10_000
-TRIES = 8  # of one batch, when the platform is busy or away for a moment
-ENVELOPE = 100  # bytes of a batch around its items
-
-
-class Refused(NamedTuple):
-    """One row that was refused, where it stands and why."""
-
-    file: str
-    line: int
-    code: str
-    reason: str
-
-
-class Tally:
-    """What became of the rows of one command."""
-
-    def __init__(self) -> None:
-        self.rows = self.accepted = self.duplicates = self.rejected = 0
-        self.refused: list[Refused] = []
-
-    def add(self, file: str, batch: list[Row], verdicts: list[dict[str, Any]]) -> None:
-        """Book a batch with the verdicts on it."""
-        for row, verdict in zip(batch, verdicts, strict=True):
-            self.rows += 1
-            self.accepted += verdict["status"] == "accepted"
-            self.duplicates += verdict["status"] == "duplicate"
-            if verdict["status"] == "rejected":
-                self.rejected += 1
-                if len(self.refused) < NAMED_AS_JSON:
-                    why = row.problem or reason(verdict)
-                    self.refused.append(Refused(file, row.number, verdict["code"], why))
 
 
 def import_events(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="NDJSON, plain or .gz; - is standard input.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="CSV, Parquet or NDJSON, plain or .gz; - is standard input.")
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP.yaml", help="Which column is what. Needed for CSV and Parquet.")
+    ] = None,
     source: SourceName = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, send nothing.")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, help="With --dry-run: so many rows of each file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Print a mapping that may fit the file.")] = False,
+    rejected_to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where FILE.rejected.csv is written; else beside FILE.")
+    ] = None,
     data: Data = None,
     config: ConfigFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import Segment events: one JSON object a line, each with its `type`. Importing a file again doubles nothing.
+    """Import events. NDJSON has one Segment event a line; for any other file a mapping says which column is what.
 
-    A row that is refused is named with its line and the reason, is kept by the platform (`rapport rejected`), and
-    makes the command exit 1; all others are accepted. A row without messageId gets one made of its content. Without
-    --source, the source called `import` is used, or else the first one. The times of rows are believed as far back as
-    the source is trusted.
+    Importing a file again doubles nothing, and an import that was interrupted goes on where it was. A row that is
+    refused is named, lies with its reason in FILE.rejected.csv (or .ndjson), and makes the command exit 1; all others
+    are accepted. Without --source, the source called `import` is used, or else the first one. The times of rows are
+    believed as far back as the source is trusted. docs/imports.md tells everything.
 
     \b
-    rapport import events.ndjson
-    rapport import 2024-*.ndjson.gz --source warehouse
+    rapport import events.ndjson.gz
+    rapport import orders.csv --suggest > orders.map.yaml
+    rapport import orders.csv --mapping orders.map.yaml --dry-run
+    rapport import orders.csv --mapping orders.map.yaml --source shop
     zcat old.gz | jq -c 'select(.type == "track")' | rapport import -
     """
+    if suggest:
+        propose(files)
+        return
+    if sample and not dry_run:
+        raise RapportError("--sample goes with --dry-run: an import takes all rows")
     settings = settings_of(data=data, config=config)
-    running, limits = running_on(settings), load_config(settings.config).limits
-    key, most = chosen(settings.config, source, likely="import").write_key, limits.batch_bytes - ENVELOPE
-    tally = Tally()
-    with http(running) as client:
-        for file in files:
-            with opened(file, quiet=as_json) as (stream, moved):
-                rows = reading.rows(stream, most)
-                for batch in reading.batches(rows, limits.batch_events, most):
-                    tally.add(file, batch, post(client, batch, key))
-                    moved()
-    tell(tally, as_json)
+    found, sender = load_config(settings.config), chosen(settings.config, source, likely="import")
+    way = Way(sender, found.limits, load(mapping) if mapping else None, rejected_to, quiet=as_json)
+    if dry_run:
+        tally, first = judging.dry_run(way, files, judging.judge(found, sender), sample)
+        judging.tell(tally, first, as_json)
+    else:
+        tally, kept = Tally(), []
+        with http(running_on(settings)) as client:
+            for file in files:
+                own, refused = import_file(way, file, client, files_of(settings))
+                tally.join(own)
+                kept += [refused] if refused else []
+        _tell(tally, kept, as_json)
     if tally.rejected:
         raise typer.Exit(1)
 
 
-@contextmanager
-def opened(file: str, quiet: bool) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
-    """A file's decompressed bytes, and what to call now and then so that its progress bar moves."""
-    if file == "-":
-        yield sys.stdin.buffer, lambda: None
-        return
-    try:
-        with progress() as bar, Path(file).open("rb") as raw:
-            task = bar.add_task(Path(file).name, total=Path(file).stat().st_size, visible=not quiet)
-            stream: Any = gzip.GzipFile(fileobj=raw) if file.endswith(".gz") else raw
-            yield stream, lambda: bar.update(task, completed=raw.tell())
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise RapportError(f"{file} is not a whole gzip file ({error}); the batches before that were sent") from None
-    except OSError as error:
-        raise RapportError(f"{file} cannot be read: {error.strerror or error}") from None
-
-
-def post(client: httpx.Client, batch: list[Row], key: str) -> list[dict[str, Any]]:
-    """Send a batch until it is answered, and return the verdicts. Sending it again is harmless: its rows have ids."""
-    content = b'{"batch":[' + b",".join(row.item for row in batch) + b"]}"
-    where = f"the rows from line {batch[0].number} to {batch[-1].number}"
-    for attempt in range(1, TRIES + 1):
-        try:
-            response = client.post("/v1/import", content=content, auth=(key, ""))
-        except httpx.TransportError as error:
-            problem, after = str(error) or type(error).__name__, 0.5
-        else:
-            if response.status_code == 200:
-                verdicts: list[dict[str, Any]] = response.json()["items"]
-                return verdicts
-            problem, after = said(response), float(response.headers.get("retry-after", 0.5))
-            if response.status_code not in (429, 503):
-                break
-        if attempt < TRIES:
-            time.sleep(min(after, 30.0))
-    raise RapportError(
-        f"{where} could not be sent: {problem}. Those before them were. Run the same command again: nothing is doubled"
-    )
-
-
-def tell(tally: Tally, as_json: bool) -> None:
+def _tell(tally: Tally, kept: Sequence[Path], as_json: bool) -> None:
     """Print what became of the rows."""
-    counts = {name: getattr(tally, name) for name in ("rows", "accepted", "duplicates", "rejected")}
     if as_json:
-        json_line(counts | {"refused": [refused._asdict() for refused in tally.refused]})
+        rest = {"refused": [one._asdict() for one in tally.refused], "rejected_files": list(map(str, kept))}
+        json_line(tally.counts() | rest)
         return
     console = remarks()
-    for refused in tally.refused[:NAMED]:
-        console.print(plain(f"{refused.file} line {refused.line}: {refused.reason}"), markup=False)
-    if tally.rejected > NAMED:
-        console.print(f"… and {tally.rejected - NAMED:,} more: `rapport rejected` lists them all")
+    for one in tally.refused[:NAMED]:
+        console.print(plain(f"{one.file} line {one.line}: {one.reason}"), markup=False)
+    if tally.rejected > len(tally.refused[:NAMED]):
+        console.print(f"… and {tally.rejected - len(tally.refused[:NAMED]):,} more")
+    for file in kept:
+        console.print(f"refused rows, with their reasons: {file}", markup=False)
+    if tally.unsent:
+        console.print(f"{tally.unsent:,} of them could not be made into events: they are in that file only")
     typer.echo(
         f"{tally.rows:,} rows: {tally.accepted:,} accepted, {tally.duplicates:,} known already,"
         f" {tally.rejected:,} refused"

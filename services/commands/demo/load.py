@@ -8,10 +8,9 @@ from typing import NamedTuple
 import httpx
 
 from schemas import fast
-from services.commands import rows
 from services.commands.demo.cdnow import Purchase, call
-from services.commands.import_events import ENVELOPE, Tally, post
-from services.commands.rows import Row
+from services.commands.imports.sending import ENVELOPE, Tally, post
+from services.ingest.imports.row import Row, batches
 from services.ingest.sources import Limits
 
 IN_FLIGHT = 4  # requests at a time
@@ -33,11 +32,11 @@ def load(
     An import never doubles: what the platform has already is answered `duplicate`.
     """
     calls = [Row(purchase.row, fast.dumps(call(purchase))) for purchase in purchases]
-    batches = list(rows.batches(calls, limits.batch_events, limits.batch_bytes - ENVELOPE))
+    cut = list(batches(calls, limits.batch_events, limits.batch_bytes - ENVELOPE))
     tally, began = Tally(), time.monotonic()
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="cdnow") as pool:
-        verdicts = pool.map(lambda batch: post(http, batch, write_key), batches)
-        for batch, found in zip(batches, verdicts, strict=True):
+        verdicts = pool.map(lambda batch: post(http, batch, write_key), cut)
+        for batch, found in zip(cut, verdicts, strict=True):
             tally.add("CDNOW", batch, found)
             advance(len(batch))
     return Loaded(tally, began, time.monotonic())

@@ -1,29 +1,25 @@
-"""The rows of a file of Segment events (newline-delimited JSON), as items that can be put into a batch. Pure.
+"""Newline-delimited JSON, one object a line: events of Segment as they are, or objects that a mapping is for. Pure.
 
-A row without a messageId gets one that is made of the row itself: its bytes, and how many rows just like it came
+An event without a messageId gets one that is made of the row itself: its bytes, and how many rows just like it came
 before it in the same file. So the same file again, or the same file with rows mended or added, doubles nothing, while
 rows that are equal on purpose stay as many as they are.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import msgspec
 
 from schemas import fast
+from services.conditions import exact
+from services.ingest.imports.line import Line
+from services.ingest.imports.occurrences import Occurrences
+from services.ingest.imports.row import Row
 
 _KEPT = 30_000  # bytes that are kept of a row which is no JSON
 _ESCAPED = 8  # a byte may become so many when it is written as JSON text, at most
-
-
-class Row(NamedTuple):
-    """One row of the file. `item` is JSON to be sent; `problem` says why it cannot be an event, when it cannot."""
-
-    number: int
-    item: bytes
-    problem: str = ""
+_BOM = b"\xef\xbb\xbf"
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -44,34 +40,21 @@ def lines(stream: IO[bytes], longest: int) -> Iterator[tuple[int, bytes]]:
         rest = text
         while rest and not rest.endswith(b"\n"):
             rest = stream.readline(longest)
+        text = text.removeprefix(_BOM) if number == 1 else text
         if text.strip():
             yield number, text.strip()
 
 
-class Occurrences:
-    """Counts equal rows of one file, in bounded memory: what is too much for it goes to a temporary file."""
-
-    def __init__(self) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("CREATE TABLE seen (row BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-
-    def count(self, digest: bytes) -> int:
-        """How often this was asked, this time included."""
-        sql = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n"
-        return int(self._db.execute(sql, (digest,)).fetchone()[0])
-
-
 def rows(stream: IO[bytes], longest: int) -> Iterator[Row]:
-    """The rows of one file, each with a messageId. One of `longest` bytes or more cannot be sent as it is."""
+    """The events of one file, each with a messageId. One of `longest` bytes or more cannot be sent as it is."""
     occurrences = Occurrences()
     for number, text in lines(stream, longest):
         problem = not_an_event(text, longest)
         if problem:
-            kept = text[: min(_KEPT, longest // _ESCAPED)]
-            yield Row(number, fast.dumps(kept.decode(errors="replace")), problem)
+            kept = _kept(text, longest)
+            yield Row(number, fast.dumps(kept), problem, was=kept)
         else:
-            yield Row(number, named(text, occurrences))
+            yield Row(number, named(text, occurrences), was=msgspec.Raw(text))
 
 
 def not_an_event(text: bytes, longest: int) -> str:
@@ -102,15 +85,28 @@ def named(text: bytes, occurrences: Occurrences) -> bytes:
     return fast.dumps(msgspec.json.decode(text, type=dict[str, msgspec.Raw]) | {"messageId": message_id})
 
 
-def batches(found: Iterable[Row], most_events: int, most_bytes: int) -> Iterator[list[Row]]:
-    """Rows in their order, at most so many, and so many bytes of items, at a time."""
-    batch: list[Row] = []
-    size = 0
-    for row in found:
-        if batch and (len(batch) == most_events or size + len(row.item) + 1 > most_bytes):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += len(row.item) + 1
-    if batch:
-        yield batch
+class NdjsonFile:
+    """The objects of a file that a mapping is for. `customer.email` is a value inside an object."""
+
+    columns: Sequence[str] = ()  # every row has its own
+
+    def __init__(self, stream: IO[bytes], longest: int):
+        self._stream, self._longest = stream, longest
+
+    def lacks(self, column: str) -> str:
+        """Nothing can be said of a column before the rows are read."""
+        return ""
+
+    def rows(self, wanted: Sequence[str]) -> Iterator[Line]:
+        """Every row that is not blank, with these values; numbers are exact."""
+        for number, text in lines(self._stream, self._longest):
+            problem = not_an_event(text, self._longest)
+            found = None if problem else exact.value(text)
+            if isinstance(found, dict):
+                yield Line(number, tuple([exact.find(found, column) for column in wanted]), msgspec.Raw(text))
+            else:
+                yield Line(number, None, _kept(text, self._longest), problem or "the row is nested too deep")
+
+
+def _kept(text: bytes, longest: int) -> str:
+    return text[: min(_KEPT, longest // _ESCAPED)].decode(errors="replace")

@@ -6,7 +6,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.commands.rows import Row, batches, rows
+from services.ingest.imports.ndjson_file import rows
+from services.ingest.imports.row import Row, batches
 
 LONGEST = 10_000
 

@@ -1,0 +1,1 @@
+"""`rapport import`: files through the same door as all other events."""
