@@ -14,13 +14,14 @@ import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry, multiprocess
 
-from services.configuration import load_config
+from services.configuration import Config, load_config
 from services.ingest.api import TrackingApp
 from services.ingest.application import application
 from services.ingest.collect import Collector
 from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
+from services.ingest.webhooks import receive
 from services.profile import api
 from services.runtime import admin, guard, metrics
 from services.runtime.clock import LogClock, of_log, wall
@@ -90,7 +91,7 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
     if metrics.SHARED in os.environ:
         multiprocess.MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
     tracking = TrackingApp(
-        Collector(config.identity, config.limits, new_id=lambda: str(uuid.uuid4())),
+        Collector(config.identity, config.limits, new_id=lambda: str(uuid.uuid4()), plan=config.plan),
         WriteKeys(config.sources), journal, clock, Recent(), IngestMetrics(CollectorRegistry()),
     )  # fmt: skip
     people = ProfileReader(files.state, config.identity, config.definitions)
@@ -98,7 +99,17 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
     routers = [
         api.router(people, WarehouseTimeline(settings), readers),
         streams.router(following, config.definitions, readers),
+        receive.router(tracking, journal, clock, _webhooks(config)),
     ]
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
     return application(tracking, routers, Readiness(files, shown).reasons, shown)
+
+
+def _webhooks(config: Config) -> dict[str, receive.Address]:
+    """Where webhooks arrive. One whose secrets are not there is told of, and answers 503."""
+    known = receive.addresses(config.sources, os.environ)
+    for name, address in known.items():
+        if address.lacks:
+            structlog.get_logger().warning("a webhook cannot be received yet", source=name, reason=address.lacks)
+    return known

@@ -56,8 +56,8 @@ class Platform:
         made = count(1)
         collector = Collector(DEFAULT_RULES, limits, lambda: f"made-{next(made)}")
         metrics = IngestMetrics(self.registry)
-        tracking = TrackingApp(collector, WriteKeys(SOURCES), self.journal, lambda: self.now, Recent(), metrics)
-        self.app: Any = application(tracking, routers, lambda: self.reasons, self.registry)
+        self.tracking = TrackingApp(collector, WriteKeys(SOURCES), self.journal, lambda: self.now, Recent(), metrics)
+        self.app: Any = application(self.tracking, routers, lambda: self.reasons, self.registry)
 
     @property
     def touchpoints(self) -> list[dict[str, Any]]:
