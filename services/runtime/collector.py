@@ -23,7 +23,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
 from services.ingest.webhooks import receive
 from services.profile import api
-from services.runtime import admin, guard, metrics
+from services.runtime import admin, guard, mail_loop, metrics
 from services.runtime.clock import LogClock, of_log, wall
 from services.runtime.files import Files
 from services.runtime.journal import Journal
@@ -101,6 +101,8 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
         streams.router(following, config.definitions, readers),
         receive.router(tracking, journal, clock, _webhooks(config)),
     ]
+    if links := mail_loop.links_of(settings):
+        routers.append(mail_loop.router(tracking, clock, links))
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
     return application(tracking, routers, Readiness(files, shown).reasons, shown)

@@ -32,6 +32,16 @@ class Settings(BaseSettings):
     smtp_user: str = ""
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?)?$",
+        description="where customers reach this API",
+    )
+    link_secret: Annotated[SecretStr, Field(min_length=24)] | None = Field(
+        None,
+        description="makes the links in e-mails (clicks, openings, unsubscription); an old one's stop",
+    )
+    twilio_url: str = Field("https://api.twilio.com", description="where SMS are handed over; another only in tests")
     private_hosts: tuple[str, ...] = Field((), description="private or loopback hosts that webhooks may go to")
 
     turn: int = Field(2_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
