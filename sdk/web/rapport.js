@@ -101,7 +101,8 @@ function campaign() {
   return Object.keys(found).length ? found : undefined;
 }
 
-function session(now) {
+function session() {
+  const now = Date.now();
   const known = read(SESSION);
   const goesOn = known && now - known.last < IDLE;
   const one = goesOn ? known : { id: random() };
@@ -122,8 +123,8 @@ function shown() {
   };
 }
 
-function context(now) {
-  const { id, campaign } = session(now);
+function context() {
+  const { id, campaign } = session();
   return {
     library: { name: "rapport.js", version: "1" },
     page: shown(),
@@ -140,8 +141,8 @@ function context(now) {
 function add(type, fields) {
   if (refused) return;
   try {
+    const told = context(); // first, because it may begin a session, which is a call too
     const now = Date.now();
-    const told = context(now);
     const messageId = now.toString(36) + (made++ % 1296).toString(36).padStart(2, "0") + random().slice(12);
     const who = { anonymousId: anonymousId(), userId: store[USER] };
     const call = { type, messageId, ...who, timestamp: new Date(now).toISOString(), context: told, ...fields };

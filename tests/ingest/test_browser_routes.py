@@ -56,6 +56,12 @@ def test_statistics_of_the_sdk_are_taken_and_dropped(platform: Platform) -> None
     assert not platform.touchpoints + platform.rejected
 
 
+def test_a_page_may_read_how_long_to_wait(platform: Platform) -> None:
+    platform.journal.full = True
+    answer = platform.post("/v1/track", {"userId": "u1", "event": "e"})
+    assert (answer.status_code, answer.headers["access-control-expose-headers"]) == (503, "retry-after")
+
+
 def test_the_script_is_served_small_and_kept_by_browsers(platform: Platform) -> None:
     zipped = platform.request("GET", "/rapport.js", headers={"accept-encoding": "gzip, br"})
     plain = platform.request("GET", "/rapport.js", headers={"accept-encoding": "identity"})
