@@ -61,7 +61,7 @@ def router(following: Following, definitions: Definitions, guard: Any) -> APIRou
             route = _route(following, topic, documents)
             api.add_api_route(
                 f"/{name}", route, summary=f"Follow {name}", description=about, responses=_ANSWERS,
-                response_class=Lines, operation_id=f"stream_{name}",
+                response_class=Lines, status_code=200, operation_id=f"stream_{name}",
             )  # fmt: skip
     return api
 
