@@ -7,6 +7,7 @@
 
 from collections.abc import Mapping
 
+from services.automation import bounces
 from services.automation.rules import Rules
 from services.configuration import Config
 from services.identity.processor import Identity
@@ -21,8 +22,9 @@ STAGES = ("fold", "identity", "assemble", "rules")
 def processors(
     config: Config, generation: int, live_at: Mapping[tuple[str, str], int], dedup_days: int
 ) -> list[Processor]:
-    """Every stage, in the order in which a touchpoint passes them. Only what some rule listens to becomes a cause."""
-    triggers = [rule.when.event for rule in config.rules if rule.when.event]
+    """Every stage, in the order in which a touchpoint passes them. Only what some rule listens to becomes a cause,
+    and bounces, which the rules keep."""
+    triggers = [bounces.EVENT, *(rule.when.event for rule in config.rules if rule.when.event)]
     watched = [rule.when.enters for rule in config.rules if rule.when.enters]
     return [
         Fold(config.definitions, window=dedup_days * DAY),

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from schemas.fast import Action, Profile
+from schemas.fast import Action
 from services.automation.definitions import Rule
 from services.automation.steps import Step
 from services.conditions.compile import Predicate, compiled
-from services.conditions.subject import Subject, facts
+from services.conditions.subject import Subject
 
 RuleId = tuple[str, str]  # (workspace, name)
 
@@ -31,31 +31,39 @@ def compile_rules(rules: Iterable[Rule], environment: Mapping[str, str]) -> dict
 
 
 def consents(step: Step, subject: Subject) -> bool:
-    """Whether the person may be sent this. A webhook is no message to the person: nothing is asked."""
-    if step.email is None:
+    """Whether the person may be sent this. What is no message to the person (a webhook, a task) asks nobody."""
+    written = step.to_the_person
+    if written is None:
         return True
-    answer = subject.consent("email")
-    return answer == "granted" if step.email.consent == "required" else answer != "denied"
+    answer = subject.consent(step.kind, written.purpose or "")
+    return answer == "granted" if written.consent == "required" else answer != "denied"
 
 
-def hold(found: CompiledRule | None, action: Action, profile: Profile | None) -> str:
+def hold(found: CompiledRule | None, action: Action, subject: Subject | None) -> str:
     """Why this action must not be sent now, in words for the ledger; empty when it may be.
 
-    `found` is the rule as it is now, `profile` the person as they are now.
+    `found` is the rule as it is now, `subject` the person as they are now with the touchpoint that was the cause, or
+    None when nobody is there any more.
     """
+    if action.held:
+        return action.held
     if found is None or not found.rule.enabled:
         return "the rule is switched off" if found else "the rule is not there any more"
     if action.step >= len(found.rule.then) or found.rule.then[action.step].kind != action.kind:
         return "the rule has no such step any more"
-    if profile is None or profile.deleted:
+    if subject is None:
         return "the person is not there any more"
-    subject = facts(profile, action.touchpoint)
     if not found.holds(subject):
         return "the rule's conditions do not hold any more"
     step = found.rule.then[action.step]
     if not consents(step, subject):
-        return "the person does not consent to e-mail"
+        return f"the person does not consent to {_channel(step)}"
     if missing := sorted(step.variables & found.unset):
         again = f"start again with it, then `rapport resend --rule {found.rule.name}`"
         return f"the platform was started without {' and '.join(missing)} in its environment: {again}"
     return ""
+
+
+def _channel(step: Step) -> str:
+    purpose = step.to_the_person.purpose if step.to_the_person else None
+    return {"email": "e-mail", "sms": "SMS"}[step.kind] + (f" for {purpose}" if purpose else "")

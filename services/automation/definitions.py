@@ -5,9 +5,13 @@ title: Welcome back
 when: {event: Order Completed}        # or {enters: big_spenders}
 if: {trait: plan, is: pro}            # a condition (services/conditions), over the person and the touchpoint
 wait: 1h
+cap: {most: 1, per: 7d}               # for one person, of this rule
+holdout: 10%                          # of the people, for whom nothing is done, to compare with
+quiet_hours: ignore                   # send also at night (config/sending.yaml)
 then:
   - email: {from: "Shop <hello@shop.example>", subject: "Thank you, {{ profile.traits.name }}", text: …}
   - webhook: {url: https://crm.example/hooks, secret_env: CRM_SECRET}
+  - sms: …, slack: …, task: …, message: …  # services/automation/steps.py
 """
 
 import json
@@ -15,14 +19,15 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from schemas.wire import Workspace
+from services.automation.fields import DAY, Cap, Strict
+from services.automation.holdout import share
 from services.automation.steps import Step
 from services.conditions.durations import milliseconds
 from services.conditions.tree import Tree
 
-DAY = 86_400_000
 LONGEST_WAIT = 90 * DAY
 MOST_STEPS = 10
 
@@ -47,11 +52,7 @@ Steps = Annotated[tuple[Step, ...], AfterValidator(_some)]
 Wait = Annotated[int, BeforeValidator(_millis)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Trigger(_Strict):
+class Trigger(Strict):
     """What starts a rule: an event by its name, or entering an audience."""
 
     event: str | None = Field(None, min_length=1, max_length=256)
@@ -64,10 +65,12 @@ class Trigger(_Strict):
         return self
 
 
-class Rule(_Strict):
+class Rule(Strict):
     """One rule. It belongs to one workspace; its name is part of every send key, so renaming it makes a new rule.
 
     `history: act` lets it act also on events older than 24 hours and on restored ones; it is meant for imports.
+    `cap` bounds how often it acts for one person, `holdout` (hundredths of a percent) is the share of the people for
+    whom it is held. The hours of config/sending.yaml delay what is written to people, unless `quiet_hours: ignore`.
     """
 
     name: Name
@@ -79,6 +82,18 @@ class Rule(_Strict):
     wait: Wait = 0
     then: Steps
     history: Literal["act", "ignore"] = "ignore"
+    cap: Cap | None = None
+    quiet_hours: Literal["keep", "ignore"] = "keep"
+    holdout: Annotated[int, BeforeValidator(share)] = 0
+
+    @model_validator(mode="after")
+    def _can_be_capped(self) -> "Rule":
+        if self.cap is not None and any(step.message for step in self.then):
+            raise ValueError(
+                "`cap` cannot hold back a `message`: it is on the topic as soon as the rule decides; let a rule of its"
+                " own do it"
+            )
+        return self
 
     def unset(self, environment: Mapping[str, str]) -> frozenset[str]:
         """The variables that its steps need and that are not set in this environment."""

@@ -1,14 +1,18 @@
-"""From a decided action to what will be sent: one e-mail or one webhook call, as data."""
+"""From a decided action to what will be sent, as data."""
 
 from schemas.fast import Action, Profile
-from services.automation.actions import email, webhook
+from services.automation.actions import email, slack, sms, task, webhook
 from services.automation.actions.email import Email
+from services.automation.actions.slack import SlackMessage
+from services.automation.actions.sms import Sms
 from services.automation.actions.webhook import WebhookCall
 from services.automation.steps import Step
 from services.automation.values import iso, values
 
+Made = Email | Sms | WebhookCall | SlackMessage
 
-def make(step: Step, action: Action, profile: Profile, now: int) -> Email | WebhookCall:
+
+def make(step: Step, action: Action, profile: Profile, now: int) -> Made:
     """What this step sends to (or tells about) this person. A pure function: `now` (epoch ms) is an input.
 
     Raises Rejected when it can never be made as it is: a template fails, no address is known.
@@ -17,5 +21,11 @@ def make(step: Step, action: Action, profile: Profile, now: int) -> Email | Webh
     name = f"of rule {action.rule}, step {action.step + 1}"
     if step.email:
         return email.make(step.email, action.key, name, known, now)
+    if step.sms:
+        return sms.make(step.sms, name, known)
+    if step.slack:
+        return slack.make(step.slack, name, known)
+    if step.task:
+        return task.make(step.task, action.key, name, known, action.decided_at)
     assert step.webhook is not None
     return webhook.make(step.webhook, action.key, name, known, str(iso(action.decided_at)))

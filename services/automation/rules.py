@@ -4,7 +4,8 @@ A rule acts on a cause when the cause came in after the rule went live, is not o
 `history: act`), the rule's conditions hold and, for an e-mail, consent allows it. The send key is made of the
 workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
-What is remembered: one record per rule and cause that waits, from the cause to its wake-up. A cause that comes again
+What is remembered: one record per address that refused e-mail for good (services/automation/bounces.py), and one per
+rule and cause that waits, from the cause to its wake-up. A cause that comes again
 writes the same record and the same wake-up; one that comes again later makes actions with the same keys, which the
 ledger absorbs.
 """
@@ -14,13 +15,15 @@ from typing import Any
 
 import msgspec
 
+from schemas import fast
 from schemas.fast import Action, Cause
+from services.automation.bounces import Bounced, bounced_address, bounced_key
 from services.automation.check import CompiledRule, RuleId, compile_rule, consents
 from services.automation.definitions import Rule
+from services.automation.fields import DAY
+from services.automation.holdout import HELD, held_out
 from services.conditions.subject import event_name, facts
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
-
-DAY = 86_400_000
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
@@ -35,7 +38,7 @@ class Rules:
 
     name = "rules"
     inputs = ("causes",)
-    record = Waiting
+    record: Any = Waiting | Bounced
 
     def __init__(self, rules: Sequence[Rule], live_at: Mapping[RuleId, int]):
         self._by_trigger: dict[tuple[str, str, str], list[tuple[CompiledRule, int]]] = {}
@@ -57,6 +60,10 @@ class Rules:
             return Outcome(dict.fromkeys(over), emits, [])
         outcome = Outcome({}, [], [])
         for cause in frame.messages:
+            if not cause.audience and (address := bounced_address(cause.touchpoint)):
+                touchpoint = cause.touchpoint
+                bounced = Bounced(touchpoint.timestamp, touchpoint.message_id)
+                outcome.records[bounced_key(cause.workspace, address)] = bounced
             for compiled in self._acting(cause):
                 self._act(compiled, cause, outcome)
         return outcome
@@ -109,6 +116,7 @@ def _actions(compiled: CompiledRule, cause: Cause, due: int) -> Iterator[Action]
     rule, subject = compiled.rule, facts(cause.profile, cause.touchpoint)
     if not compiled.holds(subject):
         return
+    out = rule.holdout > 0 and held_out(rule.workspace, rule.name, cause.profile_id, rule.holdout)
     for number, step in enumerate(rule.then):
         if consents(step, subject):
             yield Action(
@@ -122,6 +130,8 @@ def _actions(compiled: CompiledRule, cause: Cause, due: int) -> Iterator[Action]
                 audience=cause.audience,
                 cause=cause.touchpoint.message_id,
                 decided_at=due,
+                held=HELD if out else "",
+                data=fast.raw(step.message.data) if step.message else fast.EMPTY,
                 touchpoint=cause.touchpoint,
             )
 

@@ -6,7 +6,7 @@ is stopped when it takes too much time or memory, which no limit inside one proc
 be slow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from liquid.builtin.filters.misc import date
 from liquid.exceptions import LiquidError
 from liquid.filter import with_context
 
+from services.automation.values import PARTS
 from services.errors import Rejected
 
 ROOTS = frozenset({"profile", "touchpoint", "audience", "rule", "workspace", "now"})
@@ -55,7 +56,8 @@ def parse(source: str, name: str, html: bool = False) -> BoundTemplate:
     """A template ready to render. `name` says where it is from ("rules/welcome.yaml, step 1, subject").
 
     Raises Rejected (code "template") that names the template, the line and what is wrong with it: syntax, a tag or a
-    filter that does not exist, a variable that is none of `ROOTS`, too large a source.
+    filter that does not exist, a variable that is none of `ROOTS`, a part that `profile` or `touchpoint` does not have,
+    too large a source.
     """
     if len(source) > LARGEST_SOURCE:
         raise _refused(name, f"a template of {len(source)} characters; at most {LARGEST_SOURCE} are possible")
@@ -70,6 +72,8 @@ def parse(source: str, name: str, html: bool = False) -> BoundTemplate:
     for wrong in sorted(set(used.globals) - ROOTS):
         line = source.count("\n", 0, used.globals[wrong][0].span.index) + 1
         raise _refused(name, f"line {line}: `{wrong}` is not known here; known are {', '.join(sorted(ROOTS))}")
+    if unknown := next(_unknown(used.globals, source), ""):
+        raise _refused(name, unknown)
     for wrong in sorted(set(used.filters) - set(environment.filters)):
         line = source.count("\n", 0, used.filters[wrong][0].index) + 1
         raise _refused(name, f"line {line}: there is no filter `{wrong}`")
@@ -88,6 +92,17 @@ def render(source: str, name: str, values: Mapping[str, Any], html: bool = False
         raise _refused(name, _told(error, source)) from error
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
         raise _refused(name, f"could not be rendered: {type(error).__name__}: {error}") from error
+
+
+def _unknown(used: Mapping[str, Sequence[Any]], source: str) -> Iterator[str]:
+    """What is said of parts that nothing has: `profile.trait.name` would be empty for everybody."""
+    for root in sorted(PARTS.keys() & used.keys()):
+        for segments, span in ((variable.segments, variable.span) for variable in used[root]):
+            part = segments[1] if len(segments) > 1 else None
+            if isinstance(part, str) and part not in PARTS[root]:
+                line = source.count("\n", 0, span.index) + 1
+                known = ", ".join(sorted(PARTS[root]))
+                yield f"line {line}: `{root}.{part}` is not known here; {root} has {known}"
 
 
 def _told(error: LiquidError, source: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from schemas import fast
 from schemas.fast import Action, Profile, Touchpoint
 from schemas.identifiers import split
+from services.identifiers.phone import phone as international
 
 
 def iso(at: int | None) -> str | None:
@@ -26,6 +27,14 @@ def address(profile: Profile) -> str:
     return next((split(text)[1] for text in profile.identifiers if text.startswith("email:")), "")
 
 
+def phone(profile: Profile) -> str:
+    """Where a call reaches this person: the trait `phone` where that is a number with its country's code, else the
+    strongest phone identifier, else empty."""
+    trait = of_traits(profile).get("phone")
+    found = international(trait, "") if isinstance(trait, str) else None
+    return found or next((split(text)[1] for text in profile.identifiers if text.startswith("phone:")), "")
+
+
 def of_traits(profile: Profile) -> dict[str, Any]:
     """The traits that were told, without when and by whom."""
     return {name: told["value"] for name, told in fast.loads(profile.traits).items()}
@@ -36,6 +45,7 @@ def of_profile(profile: Profile) -> dict[str, Any]:
     return {
         "id": profile.profile_id,
         "email": address(profile),
+        "phone": phone(profile),
         "identifiers": list(profile.identifiers),
         "traits": of_traits(profile),
         "computed": fast.loads(profile.computed),
@@ -57,6 +67,17 @@ def of_touchpoint(touchpoint: Touchpoint) -> dict[str, Any]:
         "received_at": iso(touchpoint.received_at),
         "properties": fast.loads(touchpoint.properties),
     }
+
+
+# What `profile` and `touchpoint` have in a template; beyond these names it is the customer's data.
+PARTS = {
+    "profile": frozenset(
+        ("id", "email", "phone", "identifiers", "traits", "computed", "audiences", "first_seen", "last_seen")
+    ),
+    "touchpoint": frozenset(
+        ("message_id", "type", "event", "channel", "source", "timestamp", "received_at", "properties")
+    ),
+}
 
 
 def values(action: Action, profile: Profile, now: int) -> dict[str, Any]:

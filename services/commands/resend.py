@@ -10,7 +10,7 @@ from services.commands.options import Data, settings_of
 from services.commands.reach import ask, files_of, http, reading, running_on
 from services.errors import RapportError
 from services.runtime.files import Files
-from services.runtime.followups.desk import AGAIN, NAMED
+from services.runtime.followups.desk import AGAIN, NAMED, may_be_sent_again
 from services.runtime.followups.ledger import Send, rows
 
 PATIENCE = 15.0  # seconds until the engine must have heard it
@@ -56,7 +56,7 @@ def resend(
 def not_sent(files: Files) -> dict[str, Send]:
     """By key, oldest first: everything that a person may send again."""
     with reading(files.ledger) as ledger:
-        return {send.key: send for send in rows(ledger, NAMED, limit=-1)}
+        return {send.key: send for send in rows(ledger, NAMED, limit=-1) if may_be_sent_again(send)}
 
 
 def _await(files: Files, before: dict[str, Send]) -> None:

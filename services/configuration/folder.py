@@ -7,6 +7,7 @@
       traits.yaml       traits computed from events
       audiences.yaml    groups of people that are entered and exited
       plan.yaml         the tracking plan: what events look like, and what becomes of those that do not
+      sending.yaml      how often and when people are written to
       rules/*.yaml      follow-ups, one rule a file
       templates/        texts that rules name as `text_file` and `html_file`
 
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from services.automation.definitions import Rule
+from services.automation.sending import Sending
 from services.conditions.tree import events_used
 from services.configuration.checks import Entry, cross_check, doubts
 from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
@@ -35,7 +37,7 @@ from services.profile.definitions import Audience, Definitions, Trait
 from services.yamlfile import Document, parse, read
 
 MOST_FILES = 1_000  # in one folder
-FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml", "plan.yaml")
+FILES = ("sources.yaml", "limits.yaml", "identity.yaml", "traits.yaml", "audiences.yaml", "plan.yaml", "sending.yaml")
 _FOLDERS = ("sources", "traits", "audiences", "plan", "rules")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,6 +55,7 @@ class Config(NamedTuple):
     rules: tuple[Rule, ...]
     definitions: Definitions
     plan: Plan = EVERYTHING
+    sending: Sending = Sending()
     warnings: tuple[str, ...] = ()
 
 
@@ -63,6 +66,7 @@ def load_config(folder: Path) -> Config:
     found = _Reader(folder)
     identity = (found.one("identity.yaml", IdentityFile) or IdentityFile()).rules()
     limits = found.one("limits.yaml", Limits) or Limits()
+    sending = found.one("sending.yaml", Sending) or Sending()
     sources, traits = found.entries("sources", SourcesFile), found.entries("traits", TraitsFile)
     audiences = found.entries("audiences", AudiencesFile)
     rules = [Entry(document, (), rule) for document, rule in found.files("rules", Rule)]
@@ -72,7 +76,9 @@ def load_config(folder: Path) -> Config:
     if found.problems:
         raise ConfigError(found.problems)
     config = _config(limits, identity, *(_items(kind) for kind in (sources, traits, audiences, rules)))
-    return config._replace(plan=plan, warnings=tuple(doubts(traits, "traits" in found.read, audiences, rules)))
+    return config._replace(
+        plan=plan, sending=sending, warnings=tuple(doubts(traits, "traits" in found.read, audiences, rules))
+    )
 
 
 def _items(entries: list[Entry]) -> list[Any]:

@@ -21,10 +21,14 @@ from services.runtime.clock import LogClock, begun, wall
 from services.runtime.disk import Trouble
 from services.runtime.engine import Engine
 from services.runtime.files import Files
+from services.runtime.followups.bounces import BouncedAddresses
+from services.runtime.followups.calling import Caller
 from services.runtime.followups.delivery import Delivery, Sender
 from services.runtime.followups.ledger import Ledger
 from services.runtime.followups.mail import MailSender, MailServer
 from services.runtime.followups.renderer import Renderer
+from services.runtime.followups.slack import SlackSender
+from services.runtime.followups.twilio import TwilioSender
 from services.runtime.followups.webhook import WebhookSender
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
@@ -118,6 +122,7 @@ class EngineProcess:
         if time.monotonic() > self._next_trim:
             self._next_trim = time.monotonic() + EVERY
             self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
+            self._trimming.ledger_once(self._ledger)
         return done
 
     async def _load(self) -> Engine:
@@ -144,11 +149,14 @@ class EngineProcess:
             host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
             password=settings.smtp_password, starttls=settings.smtp_starttls,
         )  # fmt: skip
+        caller = Caller(frozenset(settings.private_hosts))
+        calls = WebhookSender(caller, os.environ, wall)  # receivers compare the time
         senders: dict[str, Sender] = {
-            "email": MailSender(server),
-            "webhook": WebhookSender(frozenset(settings.private_hosts), os.environ, wall),  # receivers compare it
-        }
+            "email": MailSender(server), "sms": TwilioSender(caller, os.environ, wall, settings.twilio_url),
+            "webhook": calls, "task": calls, "slack": SlackSender(caller, os.environ, wall),
+        }  # fmt: skip
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
-            Renderer(), self._clock, random.SystemRandom().random,
+            Renderer(), self._clock, random.SystemRandom().random, sending=config.sending,
+            bounced=BouncedAddresses(self._files.state),
         )  # fmt: skip

@@ -9,6 +9,7 @@ import structlog
 from schemas.topics import TOPICS
 from services.runtime import frames, metrics
 from services.runtime.files import Files
+from services.runtime.followups.ledger import Ledger
 from services.runtime.journal import Journal
 from services.runtime.settings import Settings
 
@@ -48,6 +49,11 @@ class Trimming:
             if "collectors" not in TOPICS[topic].producers and "delivery" not in TOPICS[topic].producers:
                 before = min(before, taken) if topic == "actions" else before
                 self._count(topic, frames.trim(db, topic, before, self._before(topic)))
+
+    def ledger_once(self, ledger: Ledger) -> None:
+        """Trim what delivery told, up to what the warehouse has. The ledger's rows stay for ever."""
+        before = self.archived().get("deliveries", 0)
+        self._count("deliveries", ledger.trim(before, self._before("deliveries")))
 
     def archived(self) -> dict[str, int]:
         """Per topic, the offset that the warehouse reads next."""

@@ -13,6 +13,7 @@ PATTERNS = {
     r"^[A-Za-z0-9_.]+$": "letters, digits, _ and dots, such as order.placed",
     r"^[!-9;-~]+$": "a key of letters, digits and signs, without spaces and colons",
     r"^([A-Z]{2})?$": "a country in two capital letters, such as CN",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": 'a time of day in quotes, such as "21:00"',
     r"^https?://[^\s/?#@]+([/?#]\S*)?$": "an address that begins with https://, such as https://crm.example/hooks",
 }
 _WORDS = (  # pydantic's words: ours

@@ -28,7 +28,9 @@ def test_html_templates_escape_values_but_not_the_template() -> None:
 @given(st.text())
 def test_a_value_is_never_a_template(value: str) -> None:
     for text in (value, "{{ now }}" + value, "{% if %}" + value):
-        assert render("{{ profile.x }}", "t", {"profile": {"x": text}}) == "\n".join(re.split("\r\n?", text))
+        assert render("{{ profile.traits.x }}", "t", {"profile": {"traits": {"x": text}}}) == "\n".join(
+            re.split("\r\n?", text)
+        )
 
 
 def test_now_is_the_time_that_was_given_and_not_the_clock() -> None:

@@ -23,7 +23,7 @@ def test_a_wait_is_a_number_and_a_unit(text: str, millis: int) -> None:
         ({"when": {"event": "X", "enters": "y"}}, "one of `event` and `enters`"),
         ({"when": {}}, "one of `event` and `enters`"),
         ({"then": []}, "1 to 10 steps"),
-        ({"then": [{}]}, "one of `email` and `webhook`"),
+        ({"then": [{}]}, "one of `email`, `sms`, `webhook`, `slack`, `task` and `message`"),
         ({"then": [calling("ftp://x")]}, "pattern"),
         ({"then": [calling("https://user:pw@x.example/")]}, "pattern"),
         ({"then": [{"email": {"from": "a@b.example", "subject": "x"}}]}, "needs `text` or `html`"),
@@ -47,7 +47,10 @@ def test_only_another_title_leaves_the_fingerprint_as_it_is() -> None:
     prints = [rule(**change).fingerprint() for change in changes]
     assert len(set(prints)) == len(prints)
     assert rule(title="Another").fingerprint() == prints[0]
-    assert Rule.model_validate(rule().model_dump(by_alias=True) | {"wait": "0s"}).fingerprint() == prints[0]
+    assert (
+        Rule.model_validate(rule().model_dump(by_alias=True) | {"wait": "0s", "holdout": "0%"}).fingerprint()
+        == prints[0]
+    )
 
 
 def test_texts_may_stand_in_files() -> None:

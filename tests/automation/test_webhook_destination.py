@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.automation.actions.webhook import WebhookCall
-from services.automation.steps import WebhookStep
+from services.automation.actions.webhook import WebhookCall, WebhookStep
+from services.runtime.followups.calling import Caller
 from services.runtime.followups.sending import Result
 from services.runtime.followups.webhook import WebhookSender
 
@@ -46,7 +46,7 @@ def receiver() -> Iterator[Any]:
 def sent(environment: dict[str, str]) -> Result:
     async def send() -> Result:
         sender = WebhookSender(
-            frozenset({"127.0.0.1"}), {"CRM_SECRET": SECRET, **environment}, lambda: 1_700_000_000_000
+            Caller(frozenset({"127.0.0.1"})), {"CRM_SECRET": SECRET, **environment}, lambda: 1_700_000_000_000
         )
         try:
             return await sender.send(WebhookCall("", "msg_1", b"{}", "CRM_SECRET", "CRM_URL"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.automation.definitions import Rule
+from services.automation.sending import Sending
 from services.configuration import Config, load_config
 from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
 from services.errors import ConfigError
@@ -174,7 +175,7 @@ def test_what_a_broken_file_would_have_named_is_not_missed(tmp_path: Path) -> No
 
 
 def test_every_pattern_that_a_name_must_match_is_said_in_words() -> None:
-    models = (SourcesFile, IdentityFile, TraitsFile, AudiencesFile, Limits, Rule)
+    models = (SourcesFile, IdentityFile, TraitsFile, AudiencesFile, Limits, Rule, Sending)
     said = re.findall(
         r'"pattern(?:Properties)?": \{?("[^"]*")', " ".join(json.dumps(model.model_json_schema()) for model in models)
     )

@@ -9,17 +9,23 @@ from schemas.fast import Action, Cause, Profile
 from services.automation.check import compile_rules
 from services.automation.definitions import Rule
 from services.automation.rules import Rules
+from services.automation.sending import Sending
 from services.processor import Frame
+from services.runtime.followups.calling import Caller
 from services.runtime.followups.delivery import Delivery, Pace, Sender
 from services.runtime.followups.ledger import Ledger, Send, rows
 from services.runtime.followups.mail import MailSender, MailServer
 from services.runtime.followups.renderer import Renderer
+from services.runtime.followups.slack import SlackSender
+from services.runtime.followups.twilio import TwilioSender
 from services.runtime.followups.webhook import WebhookSender
 from tests.automation.causes import NOON, live, person
 from tests.runtime.sinks import MailSink, WebSink, mail_sink, web_sink
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SID = "AC" + "0" * 32
 DAY = 86_400_000
+KINDS = ("email", "sms", "webhook", "task", "slack")
 
 
 class ActionsTopic:
@@ -59,7 +65,11 @@ class World:
         self.topic, self.now = ActionsTopic(), NOON
         self.person: Profile | None = person(name="Ann")
         self.rules: list[Rule] = []
-        self.environment = {"CRM_SECRET": SECRET}
+        self.sending = Sending()
+        self.bounced: set[tuple[str, str]] = set()
+        self.environment = {
+            "CRM_SECRET": SECRET, "SLACK_URL": self.url("/slack"), "TWILIO_SID": SID, "TWILIO_TOKEN": "t0ken",
+        }  # fmt: skip
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         """A URL of the HTTP sink."""
@@ -72,15 +82,21 @@ class World:
 
     def senders(self, private: frozenset[str] = frozenset({"127.0.0.1"})) -> dict[str, Sender]:
         """The real senders."""
-        web = WebhookSender(private, self.environment, lambda: self.now)
-        return {"email": MailSender(self.server), "webhook": web}
+        caller = Caller(private)
+        calls = WebhookSender(caller, self.environment, lambda: self.now)
+        return {
+            "email": MailSender(self.server), "webhook": calls, "task": calls,
+            "sms": TwilioSender(caller, self.environment, lambda: self.now, self.url("")),
+            "slack": SlackSender(caller, self.environment, lambda: self.now, apart=0.0),
+        }  # fmt: skip
 
     def delivery(self, ledger: Ledger, senders: dict[str, Sender] | None = None, attempts: int = 3) -> Delivery:
         """A delivery over this ledger, in this world."""
         return Delivery(
             ledger, self.topic, lambda workspace, anchor: self.person, compile_rules(self.rules, self.environment),
             senders or self.senders(), self.renderer, lambda: self.now, lambda: 0.5,
-            Pace(attempts=attempts, poll=0.002, gather=0.0),
+            Pace(attempts=attempts, poll=0.002, gather=0.0), self.sending,
+            lambda workspace, address: (workspace, address) in self.bounced,
         )  # fmt: skip
 
     async def run(self, path: Path, **more: object) -> list[Send]:
@@ -100,7 +116,7 @@ async def settled(delivery: Delivery, ledger: Ledger, world: World) -> None:
     running = asyncio.create_task(delivery.run(stop))
     while not running.done():
         taken = ledger.position(world.topic.incarnation) == len(world.topic.lines)
-        due = [kind for kind in ("email", "webhook") if ledger.due(kind, world.now, 1)]
+        due = [kind for kind in KINDS if ledger.due(kind, world.now, 1)]
         if taken and not due and not [s for s in every(ledger) if s.status == "attempting"]:
             stop.set()
         await asyncio.sleep(0.001)

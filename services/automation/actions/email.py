@@ -1,7 +1,7 @@
 """An e-mail as bytes: pure, so the same follow-up is the same message, whenever and wherever it is made."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.header import Header
 from email.message import EmailMessage
@@ -11,8 +11,9 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from pydantic import Field, model_validator
 
-from services.automation.steps import EmailStep
+from services.automation.fields import Consent, Headers, HtmlTemplate, Purpose, Strict, Template
 from services.automation.templates import render
 from services.errors import Rejected
 
@@ -21,6 +22,44 @@ LONGEST_LINE = 998  # characters, RFC 5322
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _MIME = SMTP.clone(max_line_length=75, cte_type="7bit")
+
+
+class EmailStep(Strict):
+    """An e-mail to the person. The texts are Liquid templates; see `templates.ROOTS` for what they can use.
+
+    Without `to` it goes to the person's e-mail address. `consent` is `required` when nothing is said: only people who
+    said yes to e-mail (to this `purpose` of it, if one is named) are written to. `unless_denied` is for what a customer
+    expects anyway, such as a receipt.
+    """
+
+    sender: str = Field(alias="from", min_length=3, max_length=320)
+    to: Template | None = None
+    subject: Template
+    text: Template | None = None
+    html: HtmlTemplate | None = None
+    text_file: str | None = None
+    html_file: str | None = None
+    headers: Headers = Field({}, max_length=20)
+    purpose: Purpose | None = None
+    consent: Consent = "required"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "EmailStep":
+        if self.text is not None and self.text_file is not None:
+            raise ValueError("give `text` or `text_file`, not both")
+        if self.html is not None and self.html_file is not None:
+            raise ValueError("give `html` or `html_file`, not both")
+        if not any((self.text, self.html, self.text_file, self.html_file)):
+            raise ValueError("an e-mail needs `text` or `html` (or a file of either)")
+        return self
+
+    def with_files(self, read: Callable[[str], str]) -> "EmailStep":
+        """The step with the texts of its files in their place."""
+        content = self.model_dump(by_alias=True)
+        for part in ("text", "html"):
+            if file := content.pop(f"{part}_file"):
+                content[part] = read(file)
+        return EmailStep.model_validate(content)
 
 
 class Email(msgspec.Struct, frozen=True, tag="email"):

@@ -7,13 +7,35 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from pydantic import Field, model_validator
 
-from services.automation.steps import WebhookStep
+from services.automation.fields import Strict, Template, Url, Variable
 from services.automation.templates import render
 from services.errors import Rejected
 
 LARGEST_BODY = 256 * 1024  # bytes
 SHORTEST_SECRET = 24  # bytes, as the specification says
+
+
+class WebhookStep(Strict):
+    """A signed call of another system (Standard Webhooks). It is not a message to the person: no consent is asked.
+
+    `data` replaces the profile and the touchpoint in the body with texts of its own, each a Liquid template.
+    `secret_env` names the environment variable that holds the secret ("whsec_" and base64). `url_env` names one that
+    holds the URL, for a URL that is a secret itself or differs between test and production.
+    """
+
+    url: Url | None = None
+    url_env: Variable | None = None
+    secret_env: Variable
+    type: str | None = Field(None, pattern=r"^[A-Za-z0-9_.]+$", max_length=100)
+    data: dict[str, Template] = Field({}, max_length=50)
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> "WebhookStep":
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("a webhook needs one of `url` and `url_env`")
+        return self
 
 
 class WebhookCall(msgspec.Struct, frozen=True, tag="webhook"):
@@ -43,10 +65,16 @@ def make(step: WebhookStep, key: str, name: str, values: Mapping[str, Any], at: 
         data: dict[str, Any] = {n: render(source, f"{name}, data.{n}", values) for n, source in step.data.items()}
     else:
         data = {part: values[part] for part in ("workspace", "rule", "audience", "profile", "touchpoint")}
-    body = msgspec.json.encode({"type": step.type or f"rule.{values['rule']}", "timestamp": at, "data": data})
+    body = body_of(step.type or f"rule.{values['rule']}", at, data, name)
+    return WebhookCall(step.url or "", webhook_id(key), body, step.secret_env, step.url_env or "")
+
+
+def body_of(kind: str, at: str, data: Mapping[str, Any], name: str) -> bytes:
+    """The body of a Standard Webhook. Raises Rejected ("too_large") for more than is sent."""
+    body = msgspec.json.encode({"type": kind, "timestamp": at, "data": data})
     if len(body) > LARGEST_BODY:
         raise Rejected("too_large", f"{name}: the body has {len(body)} bytes; at most {LARGEST_BODY} are sent")
-    return WebhookCall(step.url or "", webhook_id(key), body, step.secret_env, step.url_env or "")
+    return body
 
 
 def signed(call: WebhookCall, secret: str, now: int) -> dict[str, str]:

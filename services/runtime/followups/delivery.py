@@ -1,9 +1,10 @@
 """Sends follow-ups: takes actions from the log, keeps them in the ledger, checks once more, sends, writes down.
 
 The order of the steps is what makes law 5 hold, and a test ends the process between every two of them:
-taken into the ledger (a known key is absorbed) → checked and made, without any effect → claimed `attempting` on disk →
-sent → settled on disk. An end between claim and settlement is found at the next start (`Ledger.recover`). Claims and
-settlements of many follow-ups share a transaction, so that the disk is waited for once a turn.
+taken into the ledger (a known key is absorbed) → checked and made, without any effect → claimed `attempting` on disk,
+if the caps still allow it → sent → settled on disk. An end between claim and settlement is found at the next start
+(`Ledger.recover`). Claims and settlements of many follow-ups share a transaction, so that the disk is waited for once
+a turn.
 """
 
 import asyncio
@@ -18,16 +19,27 @@ from prometheus_client import Counter
 
 from schemas.fast import Action, Profile
 from services.automation.actions.email import Email
-from services.automation.actions.webhook import WebhookCall
+from services.automation.actions.slack import SlackMessage
+from services.automation.actions.sms import Sms
 from services.automation.check import CompiledRule, RuleId, hold
+from services.automation.definitions import Rule
+from services.automation.follow_up import Made
+from services.automation.sending import Sending
+from services.automation.steps import TO_THE_PERSON
+from services.conditions.subject import facts
 from services.errors import Rejected, Retry
 from services.runtime.disk import Trouble, passes
+from services.runtime.followups.caps import Limit, Person, limits
 from services.runtime.followups.ledger import Claim, Ledger, Send, Settled
+from services.runtime.followups.quiet import quiet_until, shown, zone_of
 from services.runtime.followups.renderer import Renderer
 from services.runtime.followups.sending import Result, pause
 
 MOST_TAKEN = 500  # actions read from the log at once
+ONE_BY_ONE = frozenset({"slack"})  # kinds of which one is under way at once: the receiver wants them slowly
 GRACE = 10.0  # seconds that calls under way get when the platform stops
+
+ANYHOW = Sending()  # without caps and quiet hours
 
 _ended = Counter("rapport_followups_total", "Follow-ups by kind and what came of a try", ["kind", "status"])
 _log = structlog.get_logger()
@@ -44,7 +56,7 @@ class Actions(Protocol):
 
 
 class Sender(Protocol):
-    """One way out (MailSender, WebhookSender)."""
+    """One way out (MailSender, WebhookSender, …)."""
 
     async def send(self, made: Any) -> Result:
         """Make one try."""
@@ -68,30 +80,43 @@ class Ready(NamedTuple):
     """A follow-up that was checked and made: the next step is its claim."""
 
     send: Send
-    made: Email | WebhookCall
+    made: Made
+    person: Person
+    bounds: tuple[Limit, ...]
 
 
-Ended = Ready | Settled
+class Aside(NamedTuple):
+    """A follow-up whose caps may have room when what is under way has ended; `settled` had ended when that was seen."""
+
+    send: Send
+    settled: int
+
+
+Ended = Ready | Settled | Aside
 
 
 class Delivery:
     """Sends what the rules decided. `rules` by (workspace, name) are the ones in force and may be replaced at any time.
 
-    `profile_of(workspace, anchor)` is the person who owns the identifier now, or None. `clock` is epoch ms, `random`
-    is in [0, 1).
+    `profile_of(workspace, anchor)` is the person who owns the identifier now, or None; `bounced(workspace, address)` is
+    whether an address has refused e-mail for good. `clock` is epoch ms, `random` is in [0, 1).
     """
 
     def __init__(
         self, ledger: Ledger, actions: Actions, profile_of: Callable[[str, str], Profile | None],
         rules: Mapping[RuleId, CompiledRule], senders: Mapping[str, Sender], renderer: Renderer,
         clock: Callable[[], int], random: Callable[[], float], pace: Pace = Pace(),
+        sending: Sending = ANYHOW, bounced: Callable[[str, str], bool] = lambda workspace, address: False,
     ):  # fmt: skip
         self.rules = rules
         self._ledger, self._actions, self._profile_of = ledger, actions, profile_of
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
+        self._sending, self._bounced = sending, bounced
         self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
         self._ended: list[Ended] = []  # not under way any more, and not noted yet
+        self._aside: set[str] = set()  # keys that are due and wait for something under way to end
+        self._settled_so_far = 0
         self._errors: list[BaseException] = []  # what ended tasks raised
         self._trouble = Trouble("delivery")
 
@@ -134,16 +159,25 @@ class Delivery:
         ended = self._ended
         settled = [end for end in ended if isinstance(end, Settled)]
         ready = [end for end in ended if isinstance(end, Ready)]
-        if ended:
-            claims = [Claim(send, _recipient(made)) for send, made in ready]
+        if settled or ready:
+            claims = [Claim(one.send, _recipient(one.made), one.person, one.bounds) for one in ready]
             claimed = self._ledger.note(settled, claims, self._clock())
-            self._ended = []
-            for send, (_, made) in zip(claimed, ready, strict=True):
-                self._under_way[send.kind][send.key] = asyncio.create_task(self._send(send, made))
+            made = {one.send.key: one.made for one in ready}
+            for send in claimed:
+                self._under_way[send.kind][send.key] = asyncio.create_task(self._send(send, made[send.key]))
+        self._ended = []
+        self._put_aside(settled, [end for end in ended if isinstance(end, Aside)])
         for end in settled:
             _tell(end)
         self._raise()
         return len(ended)
+
+    def _put_aside(self, settled: Sequence[Settled], aside: Sequence[Aside]) -> None:
+        """Whatever has come to an end may have made room: then everybody who waits for that looks again."""
+        if settled:
+            self._settled_so_far += len(settled)
+            self._aside.clear()
+        self._aside.update(end.send.key for end in aside if end.settled == self._settled_so_far)
 
     def _gather(self) -> None:
         """Take what the tasks that are done came to, and what they raised; they are not under way any more."""
@@ -164,8 +198,9 @@ class Delivery:
     def _begin(self) -> int:
         begun = 0
         for kind, under_way in self._under_way.items():
-            free = self._pace.at_once - len(under_way)
-            for send in self._ledger.due(kind, self._clock(), free, frozenset(under_way)) if free else ():
+            free = (1 if kind in ONE_BY_ONE else self._pace.at_once) - len(under_way)
+            but = frozenset(self._aside.union(under_way))
+            for send in self._ledger.due(kind, self._clock(), free, but) if free else ():
                 under_way[send.key] = asyncio.create_task(self._prepare(send))
                 begun += 1
         return begun
@@ -174,19 +209,42 @@ class Delivery:
         """Check once more and make what is to be sent. Has no effect, so it may be done again after a crash."""
         action = _action(send.action)
         profile = self._profile_of(action.workspace, action.anchor)
-        rule = self.rules.get((action.workspace, action.rule))
-        reason = hold(rule, action, profile)
+        found = self.rules.get((action.workspace, action.rule))
+        reason = hold(found, action, None if profile is None or profile.deleted else facts(profile, action.touchpoint))
         if reason:
             return Settled(send, "held", reason)
-        assert rule is not None and profile is not None
+        assert found is not None and profile is not None
+        person = Person(action.workspace, (*profile.identifiers, action.anchor))
+        bounds = limits(found.rule, send.kind, send.key, self._sending)
+        if later := self._not_now(send, found.rule, action, profile) or self._no_room(send, person, bounds):
+            return later
         try:
-            return Ready(send, await self._renderer.make(rule.rule.then[action.step], action, profile, self._clock()))
+            made = await self._renderer.make(found.rule.then[action.step], action, profile, self._clock())
         except Rejected as wrong:
             return Settled(send, "failed", wrong.reason)
-        except Retry as later:
-            return self._settled(send._replace(attempt=send.attempt + 1), Result("retry", str(later)))
+        except Retry as error:
+            return self._settled(send._replace(attempt=send.attempt + 1), Result("retry", str(error)))
+        if isinstance(made, Email) and self._bounced(action.workspace, made.to):
+            return Settled(send, "held", "the person's address has refused e-mail for good (Email Bounced)")
+        return Ready(send, made, person, bounds)
 
-    async def _send(self, send: Send, made: Email | WebhookCall) -> Ended:
+    def _not_now(self, send: Send, rule: Rule, action: Action, profile: Profile) -> Settled | None:
+        """The follow-up as waiting, where it is night for the person."""
+        quiet = self._sending.quiet
+        if quiet is None or send.kind not in TO_THE_PERSON or rule.quiet_hours == "ignore":
+            return None
+        place = zone_of(profile, action.touchpoint, quiet)
+        until = quiet_until(quiet, place, self._clock())
+        return Settled(send, "waiting", f"quiet hours until {shown(until, place)}", until) if until else None
+
+    def _no_room(self, send: Send, person: Person, bounds: tuple[Limit, ...]) -> Settled | Aside | None:
+        """The follow-up as held or put aside, where a cap is reached or may be."""
+        room = self._ledger.room(person, bounds, self._clock())
+        if room.full:
+            return Settled(send, "held", room.full)
+        return Aside(send, self._settled_so_far) if room.busy else None
+
+    async def _send(self, send: Send, made: Made) -> Ended:
         return self._settled(send, await self._senders[send.kind].send(made))
 
     def _settled(self, send: Send, result: Result) -> Settled:
@@ -225,8 +283,10 @@ def _tell(end: Settled) -> None:
         _log.info("follow-up not sent", **told)
 
 
-def _recipient(made: Email | WebhookCall) -> str:
-    """Whom it goes to, for the ledger: the address, or the URL's host (paths may hold secrets) or variable."""
-    if isinstance(made, Email):
+def _recipient(made: Made) -> str:
+    """Whom it goes to, for the ledger: an address, a number, the host of a URL (paths may hold secrets), a variable."""
+    if isinstance(made, Email | Sms):
         return made.to
+    if isinstance(made, SlackMessage):
+        return made.url_env
     return made.url.split("/")[2] if made.url else made.url_env

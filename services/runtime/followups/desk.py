@@ -15,6 +15,7 @@ from services.runtime.followups.ledger import Ledger, Send, Status, insert, rows
 AGAIN: tuple[Status, ...] = ("dead", "failed", "uncertain")  # ended badly
 NAMED: tuple[Status, ...] = (*AGAIN, "held")  # may be sent again by a person who names it: what held it may be over
 _EVERY: tuple[Status, ...] = get_args(Status)
+_action = msgspec.json.Decoder(Action).decode
 _OPEN = ("waiting", "attempting")
 _Line: Any = msgspec.defstruct(
     "_Line", [("v", Literal[1]), *(Send.__annotations__ | {"action": Action}).items()], forbid_unknown_fields=True
@@ -23,18 +24,23 @@ _Line: Any = msgspec.defstruct(
 
 def send_again(ledger: Ledger, keys: Sequence[str], now: int) -> list[str]:
     """Make these rows due again, with all their attempts. Returns the keys for which it was done: a key that is not
-    known, or is not in one of the statuses `NAMED`, is left as it is. Conditions and consent are checked once more."""
+    known, or may not be sent again, is left as it is. Conditions and consent are checked once more."""
     done = []
     with ledger.transaction() as db:
         for key in keys:
             row = db.execute("SELECT * FROM sends WHERE key = ?", (key,)).fetchone()
-            if row and (send := Send._make(row)).status in NAMED:
+            if row and may_be_sent_again(send := Send._make(row)):
                 again = send._replace(status="waiting", attempt=0, next_at=now, reason="sent again by hand", at=now)
                 sql = "UPDATE sends SET status = 'waiting', attempt = 0, next_at = ?, reason = ?, at = ? WHERE key = ?"
                 db.execute(sql, (now, again.reason, now, key))
                 ledger.tell([told(again)], now)
                 done.append(key)
     return done
+
+
+def may_be_sent_again(send: Send) -> bool:
+    """Whether a person may send this again. What a rule held itself (a holdout) is held for good."""
+    return send.status in NAMED and not (send.status == "held" and _action(send.action).held)
 
 
 def export(path: Path) -> Iterator[bytes]:

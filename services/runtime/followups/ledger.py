@@ -20,8 +20,9 @@ from typing import Literal, NamedTuple
 from schemas import fast
 from schemas.fast import Action, Delivery
 from services.runtime import frames
+from services.runtime.followups.caps import Limit, Person, Room, room
 
-REPEATABLE = frozenset({"webhook"})  # kinds whose destination takes an idempotency key
+REPEATABLE = frozenset({"webhook", "task"})  # kinds whose destination takes an idempotency key
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sends (
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS sends (
   profile_id TEXT NOT NULL, action BLOB NOT NULL, status TEXT NOT NULL, attempt INTEGER NOT NULL,
   next_at INTEGER NOT NULL, reason TEXT NOT NULL, recipient TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS sends_by_status ON sends (status, kind, next_at);
+CREATE INDEX IF NOT EXISTS sends_by_anchor ON sends (anchor, at);
 CREATE TABLE IF NOT EXISTS rules (
   workspace TEXT NOT NULL, rule TEXT NOT NULL, fingerprint TEXT NOT NULL, live_at INTEGER NOT NULL,
   PRIMARY KEY (workspace, rule));
@@ -71,10 +73,12 @@ class Settled(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """An attempt that is about to begin, and whom it goes to (address or host)."""
+    """An attempt that is about to begin, whom it goes to (address or host), and what bounds it for which person."""
 
     send: Send
     recipient: str
+    person: Person = Person("", ())
+    bounds: tuple[Limit, ...] = ()
 
 
 class Ledger:
@@ -124,14 +128,23 @@ class Ledger:
 
     def note(self, settled: Sequence[Settled], claims: Sequence[Claim], now: int) -> list[Send]:
         """Write down what became of these, and, before their calls, that an attempt begins of those. One transaction
-        for all: a commit costs more than anything else here. Returns the claimed rows."""
+        for all: a commit costs more than anything else here.
+
+        Returns the claimed rows: those within their caps. What is under way counts, and so does what stands before a
+        claim in this very list."""
         with self.transaction() as db:
             for send, status, reason, next_at in settled:
                 self._set(send, status, now, reason=reason, next_at=next_at, recipient=send.recipient)
-            claimed = [_claimed(send, recipient, now) for send, recipient in claims]
-            sql = "UPDATE sends SET status = 'attempting', attempt = ?, recipient = ?, at = ? WHERE key = ?"
-            db.executemany(sql, [(s.attempt, s.recipient, now, s.key) for s in claimed])
-        return claimed
+            return [self._claim(claim, now) for claim in claims if room(db, claim.person, claim.bounds, now).free]
+
+    def room(self, person: Person, bounds: Sequence[Limit], now: int) -> Room:
+        """Whether the caps let one more be sent to this person now."""
+        return room(self._db, person, bounds, now)
+
+    def trim(self, before: int, older_than: int) -> int:
+        """Drop the frames of the topic `deliveries` below offset `before` that came before `older_than` (epoch ms).
+        Keys are kept for ever. Returns how many frames."""
+        return frames.trim(self._db, "deliveries", before, older_than)
 
     def go_live(self, rules: Mapping[tuple[str, str], str], now: int) -> dict[tuple[str, str], int]:
         """When each rule went live (epoch ms): `rules` are the fingerprints by (workspace, name), all that there are.
@@ -160,6 +173,13 @@ class Ledger:
             lines = [fast.dumps(delivery) for delivery in deliveries]
             frames.append(self._db, "deliveries", frames.end(self._db, "deliveries"), now, lines)
 
+    def _claim(self, claim: Claim, now: int) -> Send:
+        send = claim.send
+        claimed = send._replace(status="attempting", attempt=send.attempt + 1, recipient=claim.recipient, at=now)
+        sql = "UPDATE sends SET status = 'attempting', attempt = ?, recipient = ?, at = ? WHERE key = ?"
+        self._db.execute(sql, (claimed.attempt, claimed.recipient, now, send.key))
+        return claimed
+
     def _set(self, send: Send, status: Status, now: int, reason: str, recipient: str, next_at: int = 0) -> None:
         sql = "UPDATE sends SET status = ?, attempt = ?, next_at = ?, reason = ?, recipient = ?, at = ? WHERE key = ?"
         self._db.execute(sql, (status, send.attempt, next_at, reason, recipient, now, send.key))
@@ -182,10 +202,12 @@ def told(send: Send) -> Delivery:
 
 
 def fresh_row(action: Action, now: int) -> Send:
-    """The row of an action that has just been taken: due at once."""
+    """The row of an action that has just been taken: due at once. What the rule held is held; a message has been sent
+    by being on the topic `actions`."""
+    status: Status = "held" if action.held else "sent" if action.kind == "message" else "waiting"
     return Send(
         action.key, action.workspace, action.rule, action.kind, action.anchor, action.profile_id, fast.dumps(action),
-        "waiting", 0, now, "", "", now,
+        status, 0, now, action.held, "", now,
     )  # fmt: skip
 
 
@@ -193,7 +215,3 @@ def insert(db: sqlite3.Connection, send: Send) -> bool:
     """Add a row unless its key is known. Returns whether it was added. The caller's transaction."""
     sql = "INSERT OR IGNORE INTO sends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     return db.execute(sql, send).rowcount == 1
-
-
-def _claimed(send: Send, recipient: str, now: int) -> Send:
-    return send._replace(status="attempting", attempt=send.attempt + 1, recipient=recipient, at=now)

@@ -16,9 +16,7 @@ import msgspec
 
 import services
 from schemas.fast import Action, Profile
-from services.automation.actions.email import Email
-from services.automation.actions.webhook import WebhookCall
-from services.automation.follow_up import make
+from services.automation.follow_up import Made, make
 from services.automation.steps import Step
 from services.errors import Rejected, Retry
 
@@ -44,20 +42,20 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Renderer:
-    """Makes e-mails and webhook calls of orders, one at a time. The process starts with the first order."""
+    """Makes follow-ups of orders, one at a time. The process starts with the first order."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def make(self, step: Step, action: Action, profile: Profile, now: int) -> Email | WebhookCall:
+    async def make(self, step: Step, action: Action, profile: Profile, now: int) -> Made:
         """The follow-up as data. Raises Rejected (it can never be made as it is) or Retry (the process was ended)."""
         order = msgspec.json.encode(
             Order(msgspec.Raw(step.model_dump_json(by_alias=True).encode()), action, profile, now)
         )
         async with self._lock:
             answer = await self._asked(order)
-        found = msgspec.json.decode(answer, type=Email | WebhookCall | Refused)
+        found: Made | Refused = msgspec.json.decode(answer, type=Made | Refused)
         if isinstance(found, Refused):
             raise Rejected(found.code, found.reason)
         return found
@@ -126,7 +124,7 @@ def main() -> None:
         sys.stdout.buffer.flush()
 
 
-def _answer(line: bytes) -> Email | WebhookCall | Refused:
+def _answer(line: bytes) -> Made | Refused:
     try:
         order = msgspec.json.decode(line, type=Order)
         step = Step.model_validate_json(bytes(order.step))
