@@ -30,13 +30,14 @@ class Platform:
         self.data, self.config = data, config
         self.environment = {**os.environ, **environment, "RAPPORT_DATA": str(data), "RAPPORT_CONFIG": str(config)}
         self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0  # any
         self.running: Running
 
     def start(self) -> None:
         """Start it and wait until it has told where it is."""
         self.data.mkdir(parents=True, exist_ok=True)
         log = (self.data / "up.log").open("ab")
-        command = [*RAPPORT, "up", "--port", "0", "--clickhouse-port", "0"]
+        command = [*RAPPORT, "up", "--port", str(self.port), "--clickhouse-port", "0"]
         self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, start_new_session=True)
         self.running = eventually(self._announced, START)
 
