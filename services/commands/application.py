@@ -1,5 +1,6 @@
 """The commands that there are. Each is loaded when it is asked for: what one of them needs would make all slow."""
 
+import inspect
 import os
 import sys
 import tomllib
@@ -9,7 +10,6 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -92,13 +92,15 @@ def loaded(name: str) -> Any:
 
 def _unless_below(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command, which does nothing when one below it is called."""
-    run = careful(command)
+    run, own = careful(command), inspect.signature(command)
 
     @wraps(command)
-    def unless(*args: Any, **named: Any) -> Any:
-        if click.get_current_context().invoked_subcommand is None:
-            return run(*args, **named)
+    def unless(ctx: typer.Context, **named: Any) -> Any:
+        return run(**named) if ctx.invoked_subcommand is None else None
 
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    unless.__annotations__ = {"ctx": typer.Context, **command.__annotations__}
+    unless.__signature__ = own.replace(parameters=[context, *own.parameters.values()])  # type: ignore[attr-defined]
     return unless
 
 

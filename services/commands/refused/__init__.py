@@ -1,0 +1,1 @@
+"""`rapport rejected` and what is below it."""
