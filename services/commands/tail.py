@@ -1,7 +1,10 @@
 """`rapport tail`: follow a topic as it grows."""
 
+import sqlite3
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -9,11 +12,13 @@ import typer
 
 from schemas import fast
 from schemas.topics import TOPICS
-from services.commands.options import AsJson, Data, settings_of
+from services.commands.options import AsJson, ConfigFolder, Data, InWorkspace, settings_of
 from services.commands.reach import files_of, reading
 from services.commands.show import instant, plain
 from services.commands.topic_files import bodies, file_of
 from services.runtime import frames
+from services.runtime.files import find_running
+from services.runtime.settings import Settings
 
 PAUSE = 0.2  # seconds between two looks
 
@@ -24,29 +29,58 @@ def tail(
     ] = "touchpoints",
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that is there.")] = False,
     follow: Annotated[bool, typer.Option(help="Wait for more, until Ctrl-C.")] = True,
+    workspace: InWorkspace = None,
     data: Data = None,
+    config: ConfigFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow touchpoints, or another topic, one line each as they arrive.
 
+    The start of profiles is the present document of everybody; of the other topics it is what the log still has.
+
     \b
     rapport tail
-    rapport tail audience-changes
+    rapport tail audience-changes --workspace main
+    rapport tail profiles --from-start --json
     rapport tail touchpoints --from-start --no-follow --json > touchpoints.ndjson
     """
-    files = files_of(settings_of(data=data))
-    decode = msgspec.json.Decoder(getattr(fast, TOPICS[topic].model.__name__)).decode if topic in TOPICS else None
-    with reading(file_of(topic, files)) as reader:
-        at = frames.beginning(reader, topic) if from_start or not follow else frames.end(reader, topic)
-        while True:
-            for frame in bodies(reader, topic, at):
-                for line in frame.body.split(b"\n"):
-                    sys.stdout.write((line.decode() if as_json or decode is None else one_line(decode(line))) + "\n")
-                at = frame.offset + 1
-            sys.stdout.flush()
-            if not follow:
-                return
-            time.sleep(PAUSE)
+    settings = settings_of(data=data, config=config)
+    path = file_of(topic, files_of(settings))
+    decode = msgspec.json.Decoder(getattr(fast, TOPICS[topic].model.__name__)).decode
+    with reading(path) as reader:
+        for line in _lines(reader, topic, settings, from_start or not follow, follow):
+            message = decode(line)
+            if workspace in (None, message.workspace):
+                sys.stdout.write((line.decode() if as_json else one_line(message)) + "\n")
+
+
+def _lines(
+    reader: sqlite3.Connection, topic: str, settings: Settings, from_start: bool, follow: bool
+) -> Iterator[bytes]:
+    """What the topic carries, for ever or to its present end. Standard output is flushed before each wait."""
+    at = frames.end(reader, topic)
+    if from_start and TOPICS[topic].retention is None:
+        yield from _documents(reader, settings)
+    elif from_start:
+        at = frames.beginning(reader, topic)
+    while True:
+        for frame in bodies(reader, topic, at):
+            yield from frame.body.split(b"\n")
+            at = frame.offset + 1
+        sys.stdout.flush()
+        if not follow:
+            return
+        time.sleep(PAUSE)
+
+
+def _documents(reader: sqlite3.Connection, settings: Settings) -> Iterator[bytes]:
+    """The snapshot of a compacted topic, by the configuration that the platform works by, if it is up."""
+    from services.configuration import load_config  # half a second that following the log need not pay
+    from services.runtime.streams.documents import Documents
+
+    running = find_running(files_of(settings))
+    config = load_config(Path(running.config) if running else settings.config)
+    yield from Documents(config.definitions).every(reader, None)
 
 
 def one_line(message: Any) -> str:

@@ -7,6 +7,8 @@ may come once in the snapshot and once more afterwards; its version only grows.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -43,6 +45,14 @@ class Documents:
         self._whose = msgspec.msgpack.Decoder(_Whose).decode
         self._person = msgspec.msgpack.Decoder(Person).decode
 
+    def every(self, db: sqlite3.Connection, workspace: str | None) -> Iterator[bytes]:
+        """All documents of a workspace (None: of all), page by page."""
+        after: str | None = ""
+        while after is not None:
+            with one_instant(db):
+                found, after = self.page(db, workspace, after)
+            yield from (value for _, value in found)
+
     def page(self, db: sqlite3.Connection, workspace: str | None, after: str) -> Page:
         """The documents of a workspace (None: of all) behind the key `after`. The caller's transaction."""
         rows = db.execute(_PAGE, (after, KEYS)).fetchall()
@@ -57,3 +67,13 @@ class Documents:
 
     def _document(self, value: bytes, generation: int) -> bytes:
         return fast.dumps(document(self._person(value), self._definitions, generation))
+
+
+@contextmanager
+def one_instant(db: sqlite3.Connection) -> Iterator[None]:
+    """Everything read inside stands at one instant."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")

@@ -5,7 +5,6 @@ Every call is one short transaction on the engine's file, so a reader may be as 
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ from schemas.topics import Topic
 from services.errors import RapportError
 from services.runtime import frames
 from services.runtime.streams import position
-from services.runtime.streams.documents import Documents
+from services.runtime.streams.documents import Documents, one_instant
 from services.runtime.streams.position import Place
 
 LINES = 500  # messages of one page, and up to a frame more
@@ -45,7 +44,7 @@ class StreamReader:
         """The place of `wanted`: "beginning", "now", or a position. Raises ValueError for what is none of them, Gone
         for a position from which reading cannot go on."""
         topic = self.topic.name
-        with _reading(db):
+        with one_instant(db):
             if wanted == "now" or (wanted == "beginning" and self.topic.retention is None):
                 after = "" if wanted == "beginning" else None
                 return Place(frames.end(db, topic), 0, frames.newest(db, topic), after)
@@ -63,7 +62,7 @@ class StreamReader:
 
     def page(self, db: sqlite3.Connection, place: Place) -> Page:
         """What comes next. Raises Gone when it has left the log in the meantime."""
-        with _reading(db):
+        with one_instant(db):
             self._hold(db, place)
             name = self._name(db)
             if place.after is not None:
@@ -106,13 +105,3 @@ class StreamReader:
 def _line(place: str, key: str, value: bytes) -> bytes:
     """A record as a Kafka client would see it; the value is what was published, byte for byte."""
     return b'{"position":"%b","key":%b,"value":%b}\n' % (place.encode(), fast.dumps(key), value)
-
-
-@contextmanager
-def _reading(db: sqlite3.Connection) -> Iterator[None]:
-    """Everything read inside stands at one instant."""
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("ROLLBACK")
