@@ -93,11 +93,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_and_its_options_exist(page: Path) -> None:
     for name, *words in commands(page):
         assert name in COMMANDS, f"rapport {name}"
-        known = {
-            option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)
-        }
+        command = COMMANDS[name]
+        known = options_of(command)
+        below = getattr(command, "commands", {})
+        if below and words and not words[0].startswith("-"):
+            assert words[0] in below, f"rapport {name} {words[0]}"
+            known |= options_of(below[words[0]])
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert options <= known | {"--help"}, f"rapport {name}"
+
+
+def options_of(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 @every_page

@@ -26,7 +26,7 @@ _PANELS = {
         "send": ("send", "send", "Send one event, as a client would."),
         "import": ("import_events", "import_events", "Import events from files."),
         "tail": ("tail", "tail", "Follow a topic."),
-        "rejected": ("rejected", "rejected", "List what was refused, and why."),
+        "rejected": ("rejected", "REJECTED", "What was refused, and why; mend it, send it again."),
         "plan": ("plan", "PLAN", "The tracking plan: propose one, and list violations."),
     },
     "People": {

@@ -47,15 +47,6 @@ def test_an_import_names_bad_rows_and_never_doubles(rapport: Command, tmp_path: 
     assert (third["accepted"], third["duplicates"], third["rejected"]) == (1, 2, 1)
 
 
-def test_rejected_items_are_listed_with_reasons_and_come_out_as_they_went_in(rapport: Command) -> None:
-    assert rapport("import", "-", stdin=b'{"type": "track", "event": "Lost"}\n{broken').exit_code == 1
-    listed = [json.loads(line) for line in rapport("rejected", "--code", "no_identifier", "--json").stdout.splitlines()]
-    assert listed and {row["code"] for row in listed} == {"no_identifier"} and "userId" in listed[-1]["reason"]
-    assert "no_identifier" in rapport("rejected").stdout
-    raw = rapport("rejected", "--raw").stdout.splitlines()
-    assert raw[-1] == "{broken" and json.loads(raw[-2])["event"] == "Lost"
-
-
 def test_a_person_is_found_by_whatever_they_are_known_by(rapport: Command) -> None:
     known = [json.loads(rapport("profile", who, "--json").stdout) for who in ("email:ANN@example.com", "u1", "a1")]
     assert known[0] == known[1] == known[2] and known[0]["identifiers"][0] == "anonymous_id:a1"

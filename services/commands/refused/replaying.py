@@ -80,7 +80,9 @@ def replay(
         if file is not None:
             ready = _of_file(file, edits, tally)
         else:
-            ready = _of_warehouse(client, Which(workspace or "", source, code, field, item), edits, tally, left)
+            ready = _of_warehouse(
+                client, Which(workspace or "", source, code, field, item, bool(item)), edits, tally, left
+            )
         wanted = _open(ready, refused.resolved(client), left)
         for sender, batch in _batches(wanted, known, found.limits):
             tally.add(sender.name, batch, post(api, batch, sender.write_key))
