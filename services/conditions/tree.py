@@ -148,6 +148,12 @@ class OfSequence(_Strict):
     then_not: Name
     within: Duration
 
+    @model_validator(mode="after")
+    def _two(self) -> "OfSequence":
+        if self.did == self.then_not:
+            raise _wrong("`did` and `then_not` are two different events")
+        return self
+
 
 class OfAudience(_Strict):
     """The person is in this audience."""
@@ -242,11 +248,6 @@ def placed(tree: Node, place: Place = ()) -> Iterator[tuple[Place, Node]]:
 def nodes(tree: Node) -> Iterator[Node]:
     """Every node of the tree, itself first."""
     return (node for _, node in placed(tree))
-
-
-def events_used(tree: Node) -> set[str]:
-    """The events whose count the tree asks for: what the cells must count."""
-    return {node.event for node in nodes(tree) if isinstance(node, OfEvent)}
 
 
 def uses(tree: Node) -> set[str]:

@@ -23,7 +23,6 @@ from pydantic import BaseModel
 
 from services.automation.definitions import Rule
 from services.automation.sending import Sending
-from services.conditions.tree import events_used
 from services.configuration.checks import Entry, cross_check, doubts
 from services.configuration.sections import AudiencesFile, IdentityFile, SourcesFile, TraitsFile
 from services.configuration.templates import with_templates
@@ -44,7 +43,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Config(NamedTuple):
-    """Everything that is configured. `definitions` are the traits and audiences compiled, with the events to count;
+    """Everything that is configured. `definitions` are the traits and audiences compiled, with what conditions ask;
     `warnings` name what is possible and probably not meant, with file and line."""
 
     sources: tuple[Source, ...]
@@ -89,10 +88,10 @@ def _config(
     limits: Limits, identity: IdentityRules, sources: list[Source], traits: list[Trait], audiences: list[Audience],
     rules: list[Rule],
 ) -> Config:  # fmt: skip
-    counted = {event for rule in rules if rule.condition for event in events_used(rule.condition)}
+    conditions = [rule.condition for rule in rules if rule.condition]
     return Config(
         tuple(sources), limits, identity, tuple(traits), tuple(audiences), tuple(rules),
-        Definitions(traits, audiences, counted),
+        Definitions(traits, audiences, conditions),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """One touchpoint into a cell.
 
-Traits and consent come from identify calls only: other calls carry the context of a device, not the word of a person.
-`traits.consent` is {channel: true | false | "granted" | "denied"}; it is the consent ledger and no trait.
+Traits come from identify calls only: other calls carry the context of a device, not the word of a person. So does
+`traits.consent`, which is the consent ledger (consent.py) and no trait.
 """
 
 from copy import copy
@@ -12,14 +12,16 @@ import msgspec
 from schemas.fast import EMPTY, Touchpoint
 from services.conditions import exact
 from services.conditions.subject import Facts, event_name
-from services.profile import amounts
-from services.profile.cell import CHANNELS, CONSENTS, TRAITS, Cell, bounded, plus_text
+from services.profile import amounts, collect, consent
+from services.profile.cell import CHANNELS, TRAITS, Cell, bounded, greatest_text, least_text, plus_text
 from services.profile.definitions import Computed, Definitions
+from services.profile.windows import entered
 
 NAME = 128  # characters of a trait's or channel's name
 VALUE = 1_024  # bytes of a value as JSON
 
-_DENIED = {True: False, False: True, "granted": False, "denied": True}
+_NUMBERS = frozenset({"sum", "average", "min", "max"})
+_COLLECTIONS = frozenset({"most_frequent", "distinct", "unique"})
 _pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -36,10 +38,14 @@ def add(cell: Cell, touchpoint: Touchpoint, definitions: Definitions) -> Cell:
     event = event_name(touchpoint)
     if event in definitions.events:
         cell.events = _one_more(cell.events, event)
+    if event in definitions.times:
+        _time(cell, event, (at, touchpoint.message_id), definitions)
     if event in definitions.by_event:
         _compute(cell, touchpoint, definitions.by_event[event])
     if touchpoint.type == "identify" and touchpoint.traits is not EMPTY:
         _tell(cell, touchpoint)
+    elif event in consent.EVENTS and touchpoint.type == "track":
+        consent.happened(cell, touchpoint)
     return cell
 
 
@@ -47,12 +53,21 @@ def _one_more(counts: dict[str, int], name: str) -> dict[str, int]:
     return counts | {name: counts.get(name, 0) + 1}
 
 
+def _time(cell: Cell, event: str, moment: collect.Moment, definitions: Definitions) -> None:
+    """When it was, for conditions that ask."""
+    within = definitions.windows.get(event)
+    if within is not None:
+        cell.moments = cell.moments | {event: entered(cell.moments.get(event), within, moment)}
+    if event in definitions.ends:
+        cell.recent = cell.recent | {event: max(cell.recent.get(event, moment), moment)}
+
+
 def _tell(cell: Cell, touchpoint: Touchpoint) -> None:
     """The traits of an identify call, each the last word until a later one."""
     told, at, message_id, source = cell.traits.copy(), touchpoint.timestamp, touchpoint.message_id, touchpoint.source
     for name, raw in _look(touchpoint.traits).items():
         if name == "consent":
-            _consent(cell, touchpoint, raw)
+            consent.told(cell, touchpoint, raw)
         elif len(name) > NAME or len(raw_bytes := bytes(raw)) > VALUE:
             cell.left_out += 1
         else:
@@ -70,18 +85,6 @@ def _look(raw: Any) -> dict[str, msgspec.Raw]:
         return {}
 
 
-def _consent(cell: Cell, touchpoint: Touchpoint, raw: Any) -> None:
-    said, consent = exact.value(raw), cell.consent.copy()
-    for channel, answer in said.items() if isinstance(said, dict) else ():
-        if type(answer) not in (bool, str) or answer not in _DENIED or len(channel) > NAME:
-            cell.left_out += 1
-            continue
-        word = (touchpoint.timestamp, touchpoint.message_id, _DENIED[answer])
-        if channel not in consent or consent[channel] < word:
-            consent[channel] = word
-    cell.consent = bounded(consent, CONSENTS)
-
-
 def _compute(cell: Cell, touchpoint: Touchpoint, steps: tuple[Computed, ...]) -> None:
     """The computed traits that this event feeds."""
     properties = exact.properties(touchpoint.properties)
@@ -89,28 +92,61 @@ def _compute(cell: Cell, touchpoint: Touchpoint, steps: tuple[Computed, ...]) ->
     for step in steps:
         if step.where is not None and not step.where(subject):
             continue
-        if step.kind == "count":
-            cell.counts = _one_more(cell.counts, step.key)
+        text = _taken(cell, step.kind, exact.find(properties, step.property) if step.property else None)
+        if text is None:
+            continue
+        if step.within is None:
+            _put(cell, step, (touchpoint.timestamp, touchpoint.message_id), text)
         else:
-            _take(cell, touchpoint, step, exact.find(properties, step.property))
+            entry = (touchpoint.timestamp, touchpoint.message_id, text)
+            cell.windows = cell.windows | {step.key: entered(cell.windows.get(step.key), step.within, entry)}
 
 
-def _take(cell: Cell, touchpoint: Touchpoint, step: Computed, value: Any) -> None:
-    """The value of a property into a sum, a first or a last."""
-    key = step.key
-    if step.kind == "sum":
+def _taken(cell: Cell, kind: str, value: Any) -> str | None:
+    """What a trait of this kind takes of the value, as text (of a number its units); None when it takes nothing."""
+    if kind in ("count", "days_since"):
+        return ""
+    if kind in _NUMBERS:
         units = amounts.units(value)
-        if units is not None:
-            cell.sums = cell.sums | {key: plus_text(cell.sums.get(key, "0"), str(units))}
-        return
+        return None if units is None else str(units)
     if value is None:
-        return
-    text = _encode(value)
-    if len(text) > VALUE:
-        cell.left_out += 1
-        return
-    valued = (touchpoint.timestamp, touchpoint.message_id, text.decode())
-    if step.kind == "first":
-        cell.firsts = cell.firsts | {key: min(cell.firsts.get(key, valued), valued)}
+        return None
+    if kind in _COLLECTIONS:
+        text, most = collect.canonical(value), collect.VALUE
     else:
-        cell.lasts = cell.lasts | {key: max(cell.lasts.get(key, valued), valued)}
+        text, most = _encode(value).decode(), VALUE
+    if text is not None and len(text.encode()) > most:
+        cell.left_out += 1
+        return None
+    return text
+
+
+def _put(cell: Cell, step: Computed, moment: collect.Moment, text: str) -> None:
+    """The taken value into the part of the cell that its kind is kept in."""
+    key, kind = step.key, step.kind
+    if kind in ("count", "average"):
+        cell.counts = _one_more(cell.counts, key)
+    if kind in ("sum", "average"):
+        cell.sums = cell.sums | {key: plus_text(cell.sums.get(key, "0"), text)}
+    elif kind == "first":
+        cell.firsts = cell.firsts | {key: min(cell.firsts.get(key, (*moment, text)), (*moment, text))}
+    elif kind == "last":
+        cell.lasts = cell.lasts | {key: max(cell.lasts.get(key, (*moment, text)), (*moment, text))}
+    elif kind == "min":
+        cell.lows = cell.lows | {key: least_text(cell.lows.get(key, text), text)}
+    elif kind == "max":
+        cell.highs = cell.highs | {key: greatest_text(cell.highs.get(key, text), text)}
+    elif kind == "days_since":
+        cell.latest = cell.latest | {key: max(cell.latest.get(key, moment), moment)}
+    elif kind != "count":
+        _collect(cell, step, moment, text)
+
+
+def _collect(cell: Cell, step: Computed, moment: collect.Moment, text: str) -> None:
+    key = step.key
+    if step.kind == "most_frequent":
+        cell.tallies = cell.tallies | {key: collect.tallied(cell.tallies.get(key, {}), {text: 1})}
+    elif step.kind == "distinct":
+        cell.sketches = cell.sketches | {key: collect.with_hash(cell.sketches.get(key, ()), collect.hashed(text))}
+    else:
+        cell.lists = cell.lists | {key: collect.listed(cell.lists.get(key, {}), {text: moment})}

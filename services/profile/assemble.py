@@ -1,17 +1,21 @@
 """The assemble stage: one writer per person. Cells become profiles; entering and exiting audiences is told.
 
-Who entered or exited is decided message by message, so how frames are cut changes nothing:
+Who entered or exited is decided message by message, each at an instant of its own:
 
-- A touchpoint's cell: what differs from what was told is because of this touchpoint. It is the cause of every entry.
-- A cell that came from another owner: its former person was in those audiences that all cells from there satisfy by
-  themselves; these are told as `merged` (`split` where an identifier comes back to the profile it names) and start
-  nothing. An entry that neither side had alone is left to the next touchpoint's cell: when a log-in joins two
-  histories that follows at once, because the fold hands the log-in on after all moves.
+- A touchpoint's cell, at its `received_at`: what differs from what was told is because of this touchpoint. It is the
+  cause of every entry.
+- A cell that came from another owner, at the frame's `now`: its former person was in those audiences that all cells
+  from there satisfy by themselves; these are told as `merged` (`split` where an identifier comes back to the profile
+  it names) and start nothing. An entry that neither side had alone is left to the next touchpoint's cell: when a log-in
+  joins two histories that follows at once, because the fold hands the log-in on after all moves.
 - A cell that is gone: with the identifier that names the profile the person is absorbed, and all audiences end as
   `merged`; with another one it is a `split`.
+- Time: before a message, and when a wake-up fires, the person goes through every instant up to then at which audiences
+  may be others (turning.py), in their order. So it does not matter how early the wake-up of one of them came, nor how
+  the messages of a person were cut into frames. The cause is a touchpoint of our own (`_struck`).
 
-When the definitions changed since the person was last judged, the person is judged silently first: an edit of a file
-makes nobody enter.
+The instants of a person never go back. When the definitions changed since the person was last judged, the person is
+judged silently first: an edit of a file makes nobody enter.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,20 +25,23 @@ import msgspec
 
 from schemas.fast import AudienceChange, Cause, CellMessage, Profile, Touchpoint
 from services.conditions.subject import event_name
-from services.processor import Emit, Frame, Outcome
+from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
 from services.profile.person import Held, Person, document, joined, names, redirect
+from services.profile.struck import cause_of, struck
+from services.profile.turning import Turn
 from services.profile.view import View, Views
 
 VIEWS = 20_000  # persons whose views are kept at least; each takes about 1 KB
-Reason = Literal["touchpoint", "merged", "split"]
+Reason = Literal["touchpoint", "merged", "split", "time"]
 Change = Literal["entered", "exited"]
 
 
 class Assemble:
     """The processor. `triggers` are the events and `watched` the audiences that some rule listens to: only they become
-    causes (None: all of them). `generation` grows with every rebuild, and the versions of profiles with it."""
+    causes (None: all of them). `generation` grows with every rebuild, and the versions of profiles with it. What fell
+    due up to `past` (epoch ms) was dealt with before a rebuild: it is told, but as restored."""
 
     name = "assemble"
     inputs = ("cells",)
@@ -46,23 +53,29 @@ class Assemble:
         generation: int = 0,
         triggers: Iterable[str] | None = None,
         watched: Iterable[str] | None = None,
+        past: int = 0,
     ):
-        self.definitions, self.generation = definitions, generation
+        self.definitions, self.generation, self.past = definitions, generation, past
         self.views = Views(definitions, VIEWS)
         self.triggers = None if triggers is None else frozenset(triggers)
         self.watched = frozenset(dict(definitions.who) if watched is None else watched)
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
-        """The persons that the cells are for."""
+        """The persons that the cells are for, or whose time it is."""
+        if frame.topic == WAKEUPS:
+            return [wakeup.key for wakeup in frame.messages]
         return [message.owner for message in frame.messages]
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
-        """One profile per person that changed, and every audience change and cause on the way."""
+        """One profile per person that changed, every audience change and cause on the way, and the next wake-ups."""
         turn = _Turn(self, frame.now, records)
         for message in frame.messages:
-            turn.take(message)
+            if frame.topic == WAKEUPS:
+                turn.wake(message.key)
+            else:
+                turn.take(message)
         turn.publish()
-        return Outcome(turn.changes, turn.emits, [])
+        return Outcome(turn.changes, turn.emits, turn.wakeups)
 
 
 class _Turn:
@@ -72,6 +85,8 @@ class _Turn:
         self._stage, self._definitions, self._now, self._records = stage, stage.definitions, now, records
         self.changes: dict[str, msgspec.Struct | None] = {}
         self.emits: list[Emit] = []
+        self.wakeups: list[Wakeup] = []
+        self._published: set[str] = set()  # the persons whose documents change
         self._views: dict[str, View] = {}  # of persons as they are now, worked out once
         self._profiles: dict[str, Profile] = {}  # and their documents
 
@@ -82,27 +97,50 @@ class _Turn:
         n = -1 if message.cell is None else message.n
         if held is not None and (message.version, n) <= (held.version, held.n):
             return
-        self._judge_anew(person)
+        touchpoint = message.touchpoint
+        self._reach(person, self._now if touchpoint is None else touchpoint.received_at)
         came = message.came or (held.came if held is not None and held.cell is not None else "")
         cell = _cell(message)
         person.anchors[message.anchor] = Held(message.version, n, cell, message.named, came, message.gone or "")
+        self._views.pop(person.profile_id, None)
         self._changed(person)
-        if message.touchpoint is not None:
-            self._touched(person, message, message.touchpoint)
+        if touchpoint is not None:
+            self._touched(person, message, touchpoint)
         elif message.cell is not None:
             self._moved(person, message, came)
         else:
             self._gone(person, message)
 
+    def wake(self, key: str) -> None:
+        """The time of a person has come, unless another wake-up was set since."""
+        person: Any = self._records[key]
+        if person is not None and 0 < person.due <= self._now:
+            self.changes[key] = person
+            self._judge_anew(person, self._now)
+            self._pass(person, self._now)
+
     def publish(self) -> None:
         """The last state of every person that changed. Who never had a touchpoint is nobody, unless redirected."""
         for owner, person in self.changes.items():
             assert isinstance(person, Person)
+            self._set_wakeup(person)
+            if owner not in self._published:
+                continue
             profile = self._profile(person)
             if person.count > 1 or not profile.deleted or profile.redirect:
                 self.emits.append(Emit("profiles", owner, profile))
             else:
                 person.count = 0
+
+    def _set_wakeup(self, person: Person) -> None:
+        """One that is set for an earlier instant stays: it finds nothing changed and sets the next."""
+        if not self._definitions.clocks:
+            return
+        turn = self._view(person).turn
+        if turn is None or person.at < person.due <= turn.due:
+            return
+        person.due = turn.due
+        self.wakeups.append(Wakeup(turn.due, person.profile_id))
 
     def _person(self, message: CellMessage) -> Person:
         found: Any = self.changes.get(message.owner) or self._records[message.owner]
@@ -110,16 +148,19 @@ class _Turn:
 
     def _changed(self, person: Person) -> None:
         owner = person.profile_id
-        if owner not in self.changes:
-            self.changes[owner] = person
+        self.changes[owner] = person
+        if owner not in self._published:
+            self._published.add(owner)
             person.count += 1
-        self._views.pop(owner, None)
         self._profiles.pop(owner, None)
 
     def _view(self, person: Person) -> View:
-        view = self._views.get(person.profile_id)
-        if view is None:
-            view = self._views[person.profile_id] = self._stage.views.of(person.profile_id, joined(person))
+        """The person at the instant of their last judgement."""
+        owner = person.profile_id
+        view = self._views.get(owner)
+        if view is None or view.now != person.at:
+            cell = joined(person) if view is None else view.cell
+            view = self._views[owner] = self._stage.views.of(owner, cell, person.at)
         return view
 
     def _profile(self, person: Person) -> Profile:
@@ -129,13 +170,50 @@ class _Turn:
             self._profiles[person.profile_id] = profile
         return profile
 
-    def _judge_anew(self, person: Person) -> None:
-        if person.judged != self._definitions.fingerprint:
-            if person.judged:
-                person.inside = () if redirect(person) else self._view(person).audiences
-            person.judged = self._definitions.fingerprint
+    def _reach(self, person: Person, instant: int) -> None:
+        """Let the person's time go on to the instant."""
+        self._judge_anew(person, instant)
+        if self._definitions.clocks:
+            self._pass(person, instant)
+            person.at = max(person.at, instant)
+
+    def _judge_anew(self, person: Person, instant: int) -> None:
+        if person.judged == self._definitions.fingerprint:
+            return
+        if self._definitions.clocks:
+            person.at = max(person.at, instant)
+        if person.judged:
+            person.inside = () if redirect(person) else self._view(person).audiences
+            self._changed(person)
+        person.judged = self._definitions.fingerprint
+
+    def _pass(self, person: Person, until: int) -> None:
+        """Every instant up to then at which something may change, in their order."""
+        while (turn := self._view(person).turn) is not None and turn.due <= until:
+            before, person.at = self._view(person).audiences, turn.due
+            now = self._view(person).audiences
+            if now != before:
+                self._changed(person)
+                self._strike(person, turn, [audience for audience in now if audience not in before])
+
+    def _strike(self, person: Person, turn: Turn, new: list[str]) -> None:
+        """Tell what the time has changed, `new` being the audiences that hold by it."""
+        if redirect(person):
+            return
+        was, now, cause = person.inside, self._view(person).audiences, cause_of(turn)
+        entered = [audience for audience in _without(now, was) if audience in new]
+        person.inside = tuple(sorted({*was, *entered} & {*now}))
+        for audience in _without(was, now):
+            self._tell(person, audience, "exited", "time", cause, turn.due)
+        for audience in entered:
+            self._tell(person, audience, "entered", "time", cause, turn.due)
+            if audience in self._stage.watched:
+                past = turn.due <= max(person.past, self._stage.past)
+                self._cause(person, struck(person, turn, past), audience)
 
     def _touched(self, person: Person, message: CellMessage, touchpoint: Touchpoint) -> None:
+        if touchpoint.restored and self._definitions.clocks:
+            person.past = max(person.past, self._now)
         triggers = self._stage.triggers
         if triggers is None or event_name(touchpoint) in triggers:
             self._cause(person, touchpoint, "")
@@ -144,10 +222,11 @@ class _Turn:
         was, person.inside = person.inside, self._view(person).audiences
         if was == person.inside:
             return
+        at = touchpoint.received_at
         for audience in _without(was, person.inside):
-            self._tell(message, audience, "exited", "touchpoint")
+            self._tell(person, audience, "exited", "touchpoint", message.cause, at)
         for audience in _without(person.inside, was):
-            self._tell(message, audience, "entered", "touchpoint")
+            self._tell(person, audience, "entered", "touchpoint", message.cause, at)
             if audience in self._stage.watched:
                 self._cause(person, touchpoint, audience)
 
@@ -155,13 +234,13 @@ class _Turn:
         if not self._definitions.who or redirect(person):
             return
         now, was = self._view(person).audiences, person.inside
-        alone = View(joined(person, came), self._definitions).audiences
+        alone = View(joined(person, came), self._definitions, person.at).audiences
         reason: Reason = "split" if names(person, message.anchor) else "merged"
         entered = [audience for audience in _without(now, was) if audience in alone]
         for audience in _without(was, now):
-            self._tell(message, audience, "exited", reason)
+            self._tell(person, audience, "exited", reason, message.cause, self._now)
         for audience in entered:
-            self._tell(message, audience, "entered", reason)
+            self._tell(person, audience, "entered", reason, message.cause, self._now)
         person.inside = tuple(sorted({*was, *entered} & {*now}))
 
     def _gone(self, person: Person, message: CellMessage) -> None:
@@ -169,31 +248,35 @@ class _Turn:
         was, person.inside = person.inside, () if absorbed else self._view(person).audiences
         reason: Reason = "merged" if absorbed else "split"
         for audience in _without(was, person.inside):
-            self._tell(message, audience, "exited", reason)
+            self._tell(person, audience, "exited", reason, message.cause, self._now)
         for audience in _without(person.inside, was):
-            self._tell(message, audience, "entered", reason)
+            self._tell(person, audience, "entered", reason, message.cause, self._now)
 
-    def _tell(self, message: CellMessage, audience: str, change: Change, reason: Reason) -> None:
-        touchpoint = message.touchpoint
+    def _tell(self, person: Person, audience: str, change: Change, reason: Reason, cause: str, at: int) -> None:
         told = AudienceChange(
-            workspace=message.workspace,
-            profile_id=message.owner,
+            workspace=person.workspace,
+            profile_id=person.profile_id,
             audience=audience,
             change=change,
             reason=reason,
-            cause=message.cause,
-            at=self._now if touchpoint is None else touchpoint.received_at,
+            cause=cause,
+            at=at,
         )
-        self.emits.append(Emit("audience-changes", message.owner, told))
+        self.emits.append(Emit("audience-changes", person.profile_id, told))
 
     def _cause(self, person: Person, touchpoint: Touchpoint, audience: str) -> None:
+        if self._definitions.timeless:
+            profile = self._profile(person)
+        else:
+            now = max(person.at, touchpoint.received_at)
+            profile = document(person, self._definitions, self._stage.generation, self._view(person), now)
         cause = Cause(
             workspace=person.workspace,
             profile_id=person.profile_id,
             anchor=touchpoint.anchor,
             audience=audience,
             touchpoint=touchpoint,
-            profile=self._profile(person),
+            profile=profile,
         )
         self.emits.append(Emit("causes", person.profile_id, cause))
 

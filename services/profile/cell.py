@@ -1,14 +1,18 @@
 """The cell: everything a profile needs of the touchpoints of one anchor, or of several joined.
 
 Cells are a commutative monoid: `join` of the cells of any partition of a set of touchpoints is the cell of the set,
-whatever the order. So every part of it is one of four things: a sum of whole numbers, a
-least or greatest (time, message id, …), a map of those by name, or the k least names of such a map.
+whatever the order. So every part of it is a sum of whole numbers, a least or greatest (time, message id, …), a
+collection of bounded size (collect.py), the newest moments (windows.py), a map of those by name, or the k least names
+of such a map. Only what the definitions ask for is kept.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from services.profile.collect import Moment, listed, sketched, tallied
+from services.profile.windows import united
 
 Told = tuple[int, str, str, str]
 """(timestamp, message id, source, value as JSON text): the greatest is the last word, also for equal times."""
@@ -20,11 +24,16 @@ Answer = tuple[int, str, bool]
 """(timestamp, message id, denied): of a yes and a no in one breath the no counts."""
 
 
+Window = tuple[int, tuple[Valued, ...]]
+"""(W in ms, the newest values within W, sorted); the value is "" where only the time counts."""
+
+
 class Cell(msgspec.Struct, omit_defaults=True, gc=False):
     """Partial aggregates. Times are epoch milliseconds. A cell is shared once it is made: it and its maps never change.
 
-    `sums` are units of 10^-9 as decimal text, because they outgrow 64 bits; `counts`, `sums`, `firsts` and `lasts`
-    are keyed by `Computed.key`. `left_out` counts values that were too long to be kept.
+    `sums`, `lows` and `highs` are units of 10^-9 as decimal text, because they outgrow 64 bits. `counts` to `windows`
+    are keyed by `Computed.key`; `moments` (times of events asked for within a time) and `recent` (the last time) by
+    event; `consent` by "channel" or "channel/purpose". `left_out` counts values that could not be taken.
     """
 
     touchpoints: int = 0
@@ -39,11 +48,20 @@ class Cell(msgspec.Struct, omit_defaults=True, gc=False):
     firsts: dict[str, Valued] = {}
     lasts: dict[str, Valued] = {}
     left_out: int = 0
+    lows: dict[str, str] = {}
+    highs: dict[str, str] = {}
+    latest: dict[str, Moment] = {}
+    tallies: dict[str, dict[str, int]] = {}
+    sketches: dict[str, tuple[int, ...]] = {}
+    lists: dict[str, dict[str, Moment]] = {}
+    windows: dict[str, Window] = {}
+    moments: dict[str, tuple[int, tuple[Moment, ...]]] = {}
+    recent: dict[str, Moment] = {}
 
 
 CHANNELS = 32
 TRAITS = 200
-CONSENTS = 32
+CONSENTS = 100
 
 decode = msgspec.json.Decoder(Cell).decode
 
@@ -63,6 +81,15 @@ def join(one: Cell, other: Cell) -> Cell:
         firsts=_merged(one.firsts, other.firsts, min),
         lasts=_merged(one.lasts, other.lasts, max),
         left_out=one.left_out + other.left_out,
+        lows=_merged(one.lows, other.lows, least_text),
+        highs=_merged(one.highs, other.highs, greatest_text),
+        latest=_merged(one.latest, other.latest, max),
+        tallies=_merged(one.tallies, other.tallies, tallied),
+        sketches=_merged(one.sketches, other.sketches, sketched),
+        lists=_merged(one.lists, other.lists, listed),
+        windows=_merged(one.windows, other.windows, united),
+        moments=_merged(one.moments, other.moments, united),
+        recent=_merged(one.recent, other.recent, max),
     )
 
 
@@ -76,6 +103,16 @@ def bounded(values: dict[str, Any], most: int) -> dict[str, Any]:
 def plus_text(one: str, other: str) -> str:
     """The sum of two whole numbers of any size, as decimal text."""
     return str(int(one) + int(other))
+
+
+def least_text(one: str, other: str) -> str:
+    """The lesser of two whole numbers of any size, as decimal text."""
+    return str(min(int(one), int(other)))
+
+
+def greatest_text(one: str, other: str) -> str:
+    """The greater one."""
+    return str(max(int(one), int(other)))
 
 
 def _plus(one: int, other: int) -> int:

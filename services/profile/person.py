@@ -24,9 +24,13 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     gone: str = ""
 
 
-class Person(msgspec.Struct, tag="person", gc=False):
+class Person(msgspec.Struct, tag="person", omit_defaults=True, gc=False):
     """Everything under one profile id. `count` numbers the documents that were published, `inside` are the audiences
-    entered so far, as told; `judged` is the fingerprint of the definitions that were in force then."""
+    entered so far, as told; `judged` is the fingerprint of the definitions that were in force then.
+
+    Where audiences depend on time: `at` is the instant of the last judgement (epoch ms), `due` the wake-up that is set
+    (0: none), and what falls due up to `past` was known too late to act on.
+    """
 
     workspace: str
     profile_id: str
@@ -34,6 +38,9 @@ class Person(msgspec.Struct, tag="person", gc=False):
     count: int = 0
     inside: tuple[str, ...] = ()
     judged: str = ""
+    at: int = 0
+    due: int = 0
+    past: int = 0
 
 
 def joined(person: Person, came: str = "") -> Cell:
@@ -67,10 +74,15 @@ def redirect(person: Person) -> str | None:
     return None
 
 
-def document(person: Person, definitions: Definitions, generation: int = 0, view: View | None = None) -> Profile:
-    """The published profile. Everything but `version` is a function of the touchpoints. A person without any is
-    deleted, and says where to go if the id has been redirected. `view` saves the work where there is one already."""
-    view = View(joined(person), definitions) if view is None else view
+def document(
+    person: Person, definitions: Definitions, generation: int = 0, view: View | None = None, now: int | None = None
+) -> Profile:
+    """The published profile, with the audiences of the last judgement. Everything but `version` is a function of the
+    touchpoints and of that instant. A person without any is deleted, and says where to go if the id has been
+    redirected. `view` saves the work where there is one already. With `now` (epoch ms) it is what a reader sees at that
+    time: also `computed` traits and `events` within times, and the audiences of then."""
+    if view is None or now not in (None, view.now):
+        view = View(joined(person), definitions, person.at if now is None else now)
     cell, version = view.cell, generation * GENERATION + person.count
     if not cell.touchpoints:
         return Profile(
@@ -78,6 +90,8 @@ def document(person: Person, definitions: Definitions, generation: int = 0, view
             redirect=redirect(person), traits=EMPTY, computed=EMPTY, consent=EMPTY,
         )  # fmt: skip
     traits, computed, consent, events = view.texts
+    if now is not None:
+        computed, events = view.moving
     return Profile(
         workspace=person.workspace,
         profile_id=person.profile_id,

@@ -10,8 +10,8 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
-from services.conditions.tree import events_used
 from services.configuration import Config
+from services.profile.asked import asked
 
 _ROW = "computed_by"
 
@@ -39,11 +39,11 @@ def changed(db: sqlite3.Connection, config: Config) -> str:
 
 def _definitions(config: Config) -> dict[str, str]:
     """Everything that people are computed by, as it is called in sentences: its fingerprint."""
-    asked = {event for rule in config.rules if rule.condition for event in events_used(rule.condition)}
+    by_rules = asked(rule.condition for rule in config.rules if rule.condition)
     return {
         **{f"the trait {trait.name}": trait.fingerprint for trait in config.traits},
         **{f"the audience {audience.name}": audience.fingerprint for audience in config.audiences},
-        **{f'the count of "{event}" for a rule': "" for event in sorted(asked)},
+        **{f'the count of "{event}" for a rule': "" for event in by_rules.names},
         "the rules of identity": config.identity.fingerprint,
     }
 

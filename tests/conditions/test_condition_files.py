@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from services.conditions.tree import DEPTH, LEAVES, Node, Tree, events_used, uses
+from services.conditions.tree import DEPTH, LEAVES, Node, Tree, uses
 
 parse = TypeAdapter[Node](Tree).validate_python
 
@@ -28,9 +28,8 @@ TREE = yaml.safe_load(
 )
 
 
-def test_a_tree_names_the_events_it_counts_and_the_leaves_it_uses() -> None:
+def test_a_tree_names_the_leaves_it_uses() -> None:
     tree = parse(TREE)
-    assert events_used(tree) == {"Order Completed", "Signed In"}
     assert uses(tree) == {"trait", "event", "consent", "property"}
 
 

@@ -44,7 +44,7 @@ def expected(history: list[Touchpoint], stages: Stages) -> dict[str, bytes]:
     found = {}
     for owner, cell in cells.items():
         names = {name: Held(0, 0, Cell()) for name, whose in known.items() if whose == owner}
-        found[owner] = plain(document(Person("main", owner, names), DEFINITIONS, view=View(cell, DEFINITIONS)))
+        found[owner] = plain(document(Person("main", owner, names), DEFINITIONS, view=View(cell, DEFINITIONS, 0)))
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from services.conditions.tree import AllOf
 from services.errors import ConfigError
 from services.profile.definitions import MOST, Audience, Definitions, Trait
 
@@ -46,13 +47,13 @@ def test_names_are_unique_and_definitions_bounded() -> None:
 
 def test_events_are_counted_for_audiences_and_for_whoever_else_asks() -> None:
     audience = Audience(name="a", who={"not": {"event": "Order"}})
-    assert Definitions(audiences=[audience], counted={"page"}).events == {"Order", "page"}
+    assert Definitions(audiences=[audience], conditions=[AllOf(all=[{"event": "page"}])]).events == {"Order", "page"}
 
 
 def test_the_fingerprint_of_all_definitions_changes_with_each_of_them() -> None:
     audience = Audience(name="a", who={"trait": "orders", "gte": 2})
     trait, other = Trait(**ORDERS), Trait(**{**ORDERS, "event": "Other"})
     found = [Definitions([trait], [audience]), Definitions([other], [audience]), Definitions([trait])]
-    found.append(Definitions([trait], [audience], counted=["Seen"]))
+    found.append(Definitions([trait], [audience], conditions=[AllOf(all=[{"event": "Seen"}])]))
     assert len({one.fingerprint for one in found}) == len(found)
     assert Definitions([trait], [audience]).fingerprint == found[0].fingerprint
