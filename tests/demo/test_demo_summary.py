@@ -13,12 +13,21 @@ from services.commands.demo import summary, watch
 from services.commands.demo.cdnow import PUBLISHED, Totals
 from services.commands.demo.checks import AUDIENCE, TOUCHPOINTS, of_person, of_totals
 from services.commands.demo.person import Person
-from services.commands.demo.story import CUSTOMER, EMAIL, VISITOR
+from services.commands.demo.story import CONTACT, CUSTOMER, EMAIL, PHONE, VISITOR
 from services.commands.demo.watch import Watch
 from services.errors import RapportError
 
 MEI = Person(
-    "p1", (f"anonymous_id:{VISITOR}", f"email:{EMAIL}", f"user_id:{CUSTOMER}"), {}, {}, (AUDIENCE,), TOUCHPOINTS, 0
+    "p1",
+    (
+        *(f"anonymous_id:{VISITOR}", f"email:{EMAIL}", f"user_id:{CUSTOMER}"),
+        *(f"phone:{PHONE}", f"wecom_external_userid:{CONTACT}"),
+    ),
+    {},
+    {},
+    (AUDIENCE,),
+    TOUCHPOINTS,
+    0,
 )
 
 

@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from services.commands.demo.cdnow import Totals
+from services.commands.demo.channels import SENT
 from services.commands.demo.followups import FollowUp
 from services.commands.demo.person import Person
-from services.commands.demo.story import CUSTOMER, EMAIL, VISITOR
+from services.commands.demo.story import CONTACT, CUSTOMER, EMAIL, PHONE, VISITOR
 
-TOUCHPOINTS = 6  # of the story: four visits, the log-in, the order; though each is sent twice
+TOUCHPOINTS = 6 + SENT  # of the story: four visits, the log-in, the order; and by webhooks. Each is sent twice
 AUDIENCE = "browsed_then_bought"  # config/audiences.yaml: three product views and an order
 
 
@@ -33,7 +34,14 @@ def of_totals(expected: Totals, found: Totals, where: str) -> list[Check]:
 
 def of_person(person: Person) -> list[Check]:
     """The story's person: the anonymous past joined, nothing counted twice, the audience entered."""
-    wanted = {f"anonymous_id:{VISITOR}", f"user_id:{CUSTOMER}", f"email:{EMAIL}"}
+    known = {
+        "anonymous_id": VISITOR,
+        "user_id": CUSTOMER,
+        "email": EMAIL,
+        "phone": PHONE,
+        "wecom_external_userid": CONTACT,
+    }
+    wanted = {f"{kind}:{value}" for kind, value in known.items()}
     return [
         Check("Mei: her identifiers are one person", wanted, set(person.identifiers)),
         Check("Mei: touchpoints, though each was sent twice", TOUCHPOINTS, person.touchpoints),

@@ -7,6 +7,7 @@ import httpx
 
 from services.commands.demo import checks, story, summary
 from services.commands.demo.cdnow import Purchase, totals
+from services.commands.demo.channels import Channels
 from services.commands.demo.figures import Figures
 from services.commands.demo.followups import FollowUp, Receipts, followups, vips
 from services.commands.demo.load import Loaded, load
@@ -31,8 +32,12 @@ REMEMBERED = 6 * 24 * 3_600_000  # ms for which a story told before is surely st
 class Course:
     """Runs once. `purchases` are CDNOW's, or the first of them."""
 
-    def __init__(self, settings: Settings, running: Running, watch: Watch, sinks: Sinks, purchases: Sequence[Purchase]):
+    def __init__(
+        self, settings: Settings, running: Running, watch: Watch, sinks: Sinks, channels: Channels,
+        purchases: Sequence[Purchase],
+    ):  # fmt: skip
         self._settings, self._running, self._watch, self._sinks = settings, running, watch, sinks
+        self._channels = channels
         self._purchases = purchases
         self._figures = Figures(settings, running, HISTORY)
         self._files = files_of(settings)
@@ -122,6 +127,7 @@ class Course:
             lambda person: person is not None,
         )
         story.order(self._running.url, shop)
+        self._channels.tell(client)
         return before
 
     def _followups(self) -> list[FollowUp]:

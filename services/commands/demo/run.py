@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from services.commands.demo import cdnow, wheel
+from services.commands.demo.channels import Channels
 from services.commands.demo.course import Course
 from services.commands.demo.sinks import Sinks
 from services.commands.demo.summary import farewell
@@ -30,14 +31,17 @@ def run(settings: Settings, rows: int | None, stay: bool) -> bool:
         sinks = Sinks(settings.data / "demo")
         sinks.start()
         ending.callback(sinks.stop)
-        platform = Platform(sinks.reached_by(settings))
+        channels = Channels()
+        config = channels.configured(settings.config, settings.data / "demo" / "config")
+        settings = sinks.reached_by(settings).model_copy(update={"config": config})
+        platform = Platform(settings)
         ending.callback(platform.stop)
         ending.callback(undisturbed)
         remarks().print("the platform starts")
         running = platform.start()
         watch = Watch(platform.family)
         ending.callback(watch.stop)
-        right = Course(settings, running, watch, sinks, purchases).run()
+        right = Course(settings, running, watch, sinks, channels, purchases).run()
         if stay:
             farewell(running, settings.data)
             with suppress(KeyboardInterrupt):

@@ -1,4 +1,5 @@
-"""One story, told live: Mei looks around, logs in, orders. Plain HTTP and Segment's own Python client tell it.
+"""One story, told live: Mei looks around, logs in, orders. Plain HTTP and Segment's own Python client tell it; what
+she does afterwards by e-mail, telephone and WeCom, `channels.py` tells.
 
 Everything is sent twice, as a client would whose answers got lost. Every message has an id of its own that never
 changes, so telling the story again, today or after a restart, is telling nothing new.
@@ -17,6 +18,8 @@ from services.errors import RapportError
 VISITOR = "demo-visitor-1"
 CUSTOMER = "demo-mei"
 EMAIL = "mei.lin@example.com"
+PHONE = "+8613800138000"
+CONTACT = "wmDemoMeiLin0AAAAAAAAAAAAAAAAAAA"  # as WeCom calls her
 ORDER = "demo-order-1"
 _LOOKED_AT = ("Kind of Blue", "Blue Train", "Time Out")
 
@@ -50,11 +53,17 @@ def _verdict(http: httpx.Client, write_key: str, call: dict[str, Any]) -> str:
 
 
 def log_in(url: str, write_key: str) -> None:
-    """Mei logs in, with the cookie she browsed with, and says that she may be written to. Told twice."""
-    traits = {"name": "Mei Lin", "email": EMAIL, "consent": {"email": True}}
+    """Mei logs in, with the cookie she browsed with, and says that she may be written to. Told twice.
+
+    The shop knows her telephone number, and as whom its staff know her in WeCom.
+    """
+    traits = {"name": "Mei Lin", "email": EMAIL, "phone": PHONE, "consent": {"email": True}}
+    known = {
+        "externalIds": [{"id": CONTACT, "type": "wecom_external_userid", "collection": "users", "encoding": "none"}]
+    }
     with segment(url, write_key) as client:
         for _ in range(2):
-            client.identify(CUSTOMER, traits, anonymous_id=VISITOR, message_id="demo-log-in")
+            client.identify(CUSTOMER, traits, known, anonymous_id=VISITOR, message_id="demo-log-in")
 
 
 def order(url: str, write_key: str) -> None:

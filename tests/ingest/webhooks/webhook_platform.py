@@ -48,7 +48,10 @@ class WebhookPlatform(Platform):
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits or Limits())
-        known = receive.addresses(SOURCES, ENVIRONMENT)
+        self.receiving(receive.addresses(SOURCES, ENVIRONMENT))
+
+    def receiving(self, known: dict[str, receive.Address]) -> None:
+        """Receive webhooks at these addresses."""
         router = receive.router(self.tracking, self.journal, lambda: self.now, known)
         self.app: Any = application(self.tracking, [router], lambda: self.reasons, self.registry)
 
