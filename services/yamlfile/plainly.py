@@ -47,6 +47,10 @@ def plainly(error: ErrorDetails) -> str:
             return f"expected {_bound(**bounds)}"
         case "string_pattern_mismatch" if bounds["pattern"] in PATTERNS:
             return f"expected {PATTERNS[bounds['pattern']]}"
+        case "union_tag_invalid":
+            return f"its {bounds['discriminator']} is '{bounds['tag']}'; there are {bounds['expected_tags']}"
+        case "union_tag_not_found":
+            return f"it must name its {bounds['discriminator']}"
         case "literal_error" if bounds["expected"] in ("True", "False"):
             return f"expected {bounds['expected'].lower()}"
     return _translated(error["msg"].removeprefix("Value error, "))
