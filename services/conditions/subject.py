@@ -98,12 +98,12 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts(profile: Profile, cause: Touchpoint | None = None) -> Facts:
     """The subject that a published profile and, if there is one, the touchpoint that is the cause make."""
-    traits = exact.properties(profile.traits)
+    traits = exact.document(profile.traits)
     return Facts(
         traits={name: told["value"] for name, told in traits.items()},
-        computed=exact.properties(profile.computed),
-        events=exact.properties(profile.events),
-        consents=exact.properties(profile.consent),
+        computed=exact.document(profile.computed),
+        events=exact.document(profile.events),
+        consents=exact.document(profile.consent),
         audiences=frozenset(profile.audiences),
         properties=exact.properties(cause.properties) if cause is not None else {},
     )
