@@ -20,15 +20,15 @@ STAGES = ("fold", "identity", "assemble", "rules")
 
 
 def processors(
-    config: Config, generation: int, live_at: Mapping[tuple[str, str], int], dedup_days: int
+    config: Config, generation: int, live_at: Mapping[tuple[str, str], int], dedup_days: int, past: int = 0
 ) -> list[Processor]:
     """Every stage, in the order in which a touchpoint passes them. Only what some rule listens to becomes a cause,
-    and bounces, which the rules keep."""
+    and bounces, which the rules keep. What fell due up to `past` (epoch ms) was dealt with before a rebuild."""
     triggers = [bounces.EVENT, *(rule.when.event for rule in config.rules if rule.when.event)]
     watched = [rule.when.enters for rule in config.rules if rule.when.enters]
     return [
         Fold(config.definitions, window=dedup_days * DAY),
         Identity(config.identity, generation),
-        Assemble(config.definitions, generation, triggers, watched),
+        Assemble(config.definitions, generation, triggers, watched, past),
         Rules(config.rules, live_at),
     ]

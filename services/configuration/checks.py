@@ -5,8 +5,9 @@ from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from services.conditions.tree import OfTrait, placed
+from services.conditions.tree import Node, OfAudience, OfTrait, placed
 from services.identifiers.rules import IdentityRules
+from services.profile.definitions import circle
 from services.yamlfile import Document
 from services.yamlfile.document import Place
 
@@ -43,6 +44,8 @@ def cross_check(
         *_twice(rules, "rule", "name", lambda rule: (rule.workspace, rule.name)),
         *([] if "identity" in unread else _unknown_types(identity, sources)),
         *([] if "audiences" in unread else _unknown_audiences([entry.item.name for entry in audiences], rules)),
+        *([] if "audiences" in unread else _unknown_leaves([entry.item.name for entry in audiences], audiences, rules)),
+        *_circle(audiences),
     ]
 
 
@@ -53,12 +56,18 @@ def doubts(
     by events, so it is said only when the name is nearly that of a computed one, or when a file is there to compute
     traits (`computes`) and computes none."""
     names = [entry.item.name for entry in traits]
+    for entry, place, node in _leaves(audiences, rules):
+        if isinstance(node, OfTrait) and (doubt := _doubt(node.trait, names, computes)):
+            yield entry.problem((*place, "trait"), doubt)
+
+
+def _leaves(audiences: Sequence[Entry], rules: Sequence[Entry]) -> Iterator[tuple[Entry, Place, Node]]:
+    """Every part of the conditions of audiences and rules, and where it stands."""
     asked = [(entry, ("who",), entry.item.who) for entry in audiences]
     asked += [(entry, ("if",), entry.item.condition) for entry in rules if entry.item.condition]
     for entry, top, tree in asked:
         for place, node in placed(tree, top):
-            if isinstance(node, OfTrait) and (doubt := _doubt(node.trait, names, computes)):
-                yield entry.problem((*place, "trait"), doubt)
+            yield entry, place, node
 
 
 def _doubt(name: str, computed: list[str], computes: bool) -> str:
@@ -100,6 +109,22 @@ def _unknown_audiences(names: list[str], rules: Sequence[Entry]) -> list[str]:
         for entry in rules
         if (wanted := entry.item.when.enters) is not None and wanted not in names
     ]
+
+
+def _unknown_leaves(names: list[str], audiences: Sequence[Entry], rules: Sequence[Entry]) -> list[str]:
+    return [
+        entry.problem((*place, "audience"), f'there is no audience "{node.audience}"' + _meant(node.audience, names))
+        for entry, place, node in _leaves(audiences, rules)
+        if isinstance(node, OfAudience) and node.audience not in names
+    ]
+
+
+def _circle(audiences: Sequence[Entry]) -> list[str]:
+    found = circle(entry.item for entry in audiences)
+    if not found:
+        return []
+    first = next(entry for entry in audiences if entry.item.name == found[0])
+    return [first.problem(("who",), f"these audiences ask for each other in a circle: {' → '.join(found)}")]
 
 
 def _meant(name: str, known: list[str]) -> str:

@@ -158,17 +158,14 @@ class Definitions:
             self.by_event[trait.event] = (*self.by_event.get(trait.event, ()), self.by_name[trait.name])
         self.who = _compiled(self.audiences)
         self.clocks: tuple[Clock, ...] = clocks((audience.who for audience in self.audiences), self.by_name)
+        # Whether nothing that is read of a person depends on when it is read:
+        self.timeless = not (self.asked.within or self.asked.sequences or any(one.moving() for one in self.computed))
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
         """It changes with everything that a profile depends on beside the touchpoints."""
         said = [sorted((one.name, one.fingerprint) for one in kind) for kind in (self.traits, self.audiences)]
         return blake2b(repr((said, self.asked.names)).encode(), digest_size=6).hexdigest()
-
-    @property
-    def timeless(self) -> bool:
-        """Whether nothing that is read of a person depends on when it is read."""
-        return not (self.asked.within or self.asked.sequences or any(one.moving() for one in self.computed))
 
     def satisfied(self, subject: Subject, inside: set[str]) -> tuple[str, ...]:
         """The audiences this person belongs to, by name. They gather in `inside`, an audience after those that it is

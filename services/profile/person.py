@@ -90,8 +90,8 @@ def document(
             redirect=redirect(person), traits=EMPTY, computed=EMPTY, consent=EMPTY,
         )  # fmt: skip
     traits, computed, consent, events = view.texts
-    if now is not None:
-        computed, events = view.moving
+    if now is not None and not definitions.timeless:
+        computed, events = view.moving()
     return Profile(
         workspace=person.workspace,
         profile_id=person.profile_id,

@@ -54,7 +54,6 @@ class View:
             self._texts = (_traits(cell), computed, _consent(cell), _counts(_events(cell, definitions)))
         return self._texts
 
-    @property
     def moving(self) -> tuple[Any, Any]:
         """`computed` and `events` with what depends on the instant."""
         cell, definitions = self.cell, self._definitions

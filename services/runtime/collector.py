@@ -22,11 +22,12 @@ from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
 from services.ingest.webhooks import receive
-from services.profile import api
+from services.profile import api, consent_api
 from services.runtime import admin, guard, mail_loop, metrics
 from services.runtime.clock import LogClock, of_log, wall
 from services.runtime.files import Files
 from services.runtime.journal import Journal
+from services.runtime.mail_links import links_of
 from services.runtime.profiles import ProfileReader
 from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
@@ -94,14 +95,16 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
         Collector(config.identity, config.limits, new_id=lambda: str(uuid.uuid4()), plan=config.plan),
         WriteKeys(config.sources), journal, clock, Recent(), IngestMetrics(CollectorRegistry()),
     )  # fmt: skip
-    people = ProfileReader(files.state, config.identity, config.definitions)
+    people = ProfileReader(files.state, config.identity, config.definitions, clock)
     readers = guard.reader(settings)
+    timeline = WarehouseTimeline(settings)
     routers = [
-        api.router(people, WarehouseTimeline(settings), readers),
+        api.router(people, timeline, readers),
+        consent_api.router(people, timeline, readers),
         streams.router(following, config.definitions, readers),
         receive.router(tracking, journal, clock, _webhooks(config)),
     ]
-    if links := mail_loop.links_of(settings):
+    if links := links_of(settings):
         routers.append(mail_loop.router(tracking, clock, links))
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))

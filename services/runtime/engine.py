@@ -3,6 +3,9 @@
 A *turn* takes frames from the log and carries them through all stages until nothing is left between them, then
 commits once: records, wake-ups, watermarks and the topics that others read. Between two commits a topic that only
 our own stages read is a list in memory; a crash throws the whole turn away, and it is done again from the watermark.
+
+Wake-ups fire before what came after them: those due when the turn's first touchpoint was received before it, those due
+since then after it. What falls due for somebody between two touchpoints of one turn, the assemble stage sees to itself.
 """
 
 import sqlite3
@@ -120,10 +123,10 @@ class Engine:
         if not stored:
             return await self._fire(self._clock() - QUIET)
         frame = self._frame(stored)
-        done = await self._fire(frame.now)
+        done = await self._fire(frame.messages[0].received_at)
         await self._handle(self._fold, frame, {"touchpoints": stored[-1].offset + 1})
         await self._drain(frame.now)
-        return done + len(frame.messages)
+        return done + len(frame.messages) + await self._fire(frame.now)
 
     def _frame(self, stored: Sequence[frames.StoredFrame]) -> Frame:
         began = time.thread_time()
@@ -131,7 +134,11 @@ class Engine:
         positions: list[tuple[int, int]] = []
         for one in stored:
             found = self._decode(one.body)
-            messages += found if one.offset >= self._restored_before else [_restored(m) for m in found]
+            if one.offset < self._restored_before:
+                found = [_restored(m) for m in found]
+            elif any(m.restored for m in found):
+                self._now = max(self._now, one.at)  # they keep the stamps of long ago, and come now
+            messages += found
             positions += [(one.offset, index) for index in range(one.count)]
         self._now = max(self._now, max(m.received_at for m in messages))
         self._spent("decode", len(messages), time.thread_time() - began)

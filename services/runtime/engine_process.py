@@ -129,7 +129,8 @@ class EngineProcess:
         """The engine of the present generation."""
         generation = rebuild.generation(self._file.db)
         past.note(self._file.db, self._config, self._clock())
-        stages = processors(self._config, generation, self._live, self._settings.dedup_days)
+        past_until = rebuild.dealt_with(self._file.db)
+        stages = processors(self._config, generation, self._live, self._settings.dedup_days, past_until)
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
         engine = Engine(
@@ -144,7 +145,7 @@ class EngineProcess:
     def _delivery(self) -> Delivery:
         """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
         settings, config = self._settings, self._config
-        people = ProfileReader(self._files.state, config.identity, config.definitions)
+        people = ProfileReader(self._files.state, config.identity, config.definitions, self._clock)
         server = MailServer(
             host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
             password=settings.smtp_password, starttls=settings.smtp_starttls,

@@ -39,7 +39,7 @@ class Orders:
     def _carry_out(self, order: Command, stages: Sequence[str]) -> bool:
         _log.info("order", command=order.command, who=order.who)
         if order.command == "rebuild":
-            rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"))
+            rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"), self._clock())
             return True
         if order.command == "resend":
             desk.send_again(self._ledger, [order.argument], self._clock())

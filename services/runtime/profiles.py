@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ _SQL = {stage: f"SELECT value FROM records_{stage} WHERE key = ?" for stage in (
 
 
 class ProfileReader:
-    """Reads what the engine has committed. Each thread gets a connection of its own."""
+    """Reads what the engine has committed, as it is at the time of reading (`clock`, epoch ms). Each thread gets a
+    connection of its own."""
 
-    def __init__(self, path: Path, rules: IdentityRules, definitions: Definitions):
-        self._path, self._rules, self._definitions = path, rules, definitions
+    def __init__(self, path: Path, rules: IdentityRules, definitions: Definitions, clock: Callable[[], int]):
+        self._path, self._rules, self._definitions, self._clock = path, rules, definitions, clock
         self._known = msgspec.msgpack.Decoder(identity.Record).decode
         self._person = msgspec.msgpack.Decoder(Person).decode
         self._local = threading.local()
@@ -48,7 +50,8 @@ class ProfileReader:
         return found if found is not None and found.workspace == workspace and not found.deleted else None
 
     def _document(self, person: Person) -> Profile:
-        return document(person, self._definitions, rebuild.generation(self._connection()))
+        now = max(self._clock(), person.at)
+        return document(person, self._definitions, rebuild.generation(self._connection()), now=now)
 
     def _record(self, stage: str, key: str, decode: Any) -> Any:
         row = self._connection().execute(_SQL[stage], (key,)).fetchone()

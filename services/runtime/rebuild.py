@@ -30,16 +30,25 @@ def generation(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def dealt_with(db: sqlite3.Connection) -> int:
+    """Up to when (epoch ms) what fell due was dealt with before the present generation of records began."""
+    row = db.execute("SELECT value FROM about WHERE name = 'dealt_with'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def restored_before(db: sqlite3.Connection) -> int:
     """Touchpoints in frames below this offset are being read again, and count as restored."""
     row = db.execute("SELECT value FROM about WHERE name = 'restored_before'").fetchone()
     return int(row[0]) if row else 0
 
 
-def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
-    """Throw the records away and start the next generation, in one transaction. The published topics stay."""
+def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int) -> None:
+    """Throw the records away and start the next generation, in one transaction. The published topics stay. What has
+    fallen due by `now` (epoch ms) is never acted on again, but for the wake-ups that wait to be fired."""
     db.executescript(_FORMER)
     new = generation(db) + 1
+    waiting = db.execute("SELECT min(due) FROM wakeups WHERE stage = 'assemble'").fetchone()[0]
+    dealt = max(dealt_with(db), now if waiting is None else min(now, waiting - 1))
     with frames.transaction(db):
         for (value,) in db.cursor().execute("SELECT value FROM records_assemble"):
             _remember(db, _person(value))
@@ -47,7 +56,7 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int) -> None:
             db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
         db.execute("DELETE FROM wakeups")
         db.execute("DELETE FROM watermarks")
-        put = [("generation", str(new)), ("restored_before", str(log_end))]
+        put = [("generation", str(new)), ("restored_before", str(log_end)), ("dealt_with", str(dealt))]
         db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
 
 

@@ -106,7 +106,7 @@ def test_a_rebuild_under_other_rules_ends_with_tombstones_and_reads_what_was_tri
     alone = {name: rule.model_copy(update={"limit": 1}) for name, rule in DEFAULT_RULES.types.items()}
     alone["anonymous_id"] = alone["anonymous_id"].model_copy(update={"on_conflict": "nobody"})
     strict = IdentityRules(types=alone)
-    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"))
+    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"), now=5_000)
     carry(file, tmp_path / "log.db", strict, archived)
     rebuild.end(file.db, 6_000)
     after = published(file)
@@ -139,7 +139,7 @@ def test_an_id_that_is_nobody_after_the_rebuild_gets_a_tombstone(tmp_path: Path)
     carry(file, tmp_path / "log.db", DEFAULT_RULES)
     gone, stays = profile_id("main", "user_id:u1"), profile_id("main", "user_id:u2")
     log.execute("UPDATE frames SET body = ?, count = 1", (touchpoint(2, "user_id:u2"),))
-    rebuild.begin(file.db, STAGES, 1)
+    rebuild.begin(file.db, STAGES, 1, now=5_000)
     carry(file, tmp_path / "log.db", DEFAULT_RULES)
     assert rebuild.end(file.db, 6_000) == 1
     newest = published(file)
@@ -176,7 +176,7 @@ def test_a_rebuild_comes_to_the_verdicts_of_the_first_time(
     first = judged(file)
     archived = frames.read(log, "touchpoints", 0, 10**6)
     frames.trim(log, "touchpoints", len(receipts) // 2, 10**15)
-    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"))
+    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"), now=5_000)
     carry(file, folder / "log.db", DEFAULT_RULES, archived)
     assert judged(file) == first + first
 

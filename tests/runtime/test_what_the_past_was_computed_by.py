@@ -81,7 +81,7 @@ def test_what_is_new_or_changed_is_named_until_a_replay(folder: Folder, name: st
     for _ in range(2):
         said = folder.start(NOON + 86_400_000)
         assert f"since 2026-02-02 02:40 UTC: {named}. What" in said and "rapport replay" in said
-    rebuild.begin(folder.db, ["assemble", "identity"], 1)
+    rebuild.begin(folder.db, ["assemble", "identity"], 1, now=0)
     folder.start()
     folder.compute()
     assert folder.start() == ""

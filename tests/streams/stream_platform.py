@@ -104,7 +104,7 @@ class World:
 
     def rebuild(self) -> None:
         """Throw the records away; `work` then reads everything again, and `take_back` ends it."""
-        rebuild.begin(self.file.db, STAGES, frames.end(self.log, "touchpoints"))
+        rebuild.begin(self.file.db, STAGES, frames.end(self.log, "touchpoints"), now=self._clock())
         self.engine = self._engine()
 
     def take_back(self) -> None:
