@@ -14,6 +14,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from schemas.fast import Action
+
 LONGEST = 8_192  # characters of a token
 SHORTEST_SECRET = 24  # characters
 
@@ -58,6 +60,33 @@ class Links(msgspec.Struct, frozen=True):
         except (InvalidTag, ValueError, binascii.Error, msgspec.DecodeError):
             return None
         return about if about.kind == kind else None
+
+
+class Back(msgspec.Struct, frozen=True):
+    """The ways back from one e-mail. `about` says whom it is sent to and why."""
+
+    links: Links
+    about: About
+
+    def opened(self) -> str:
+        """The address of the pixel."""
+        return self.links.link(msgspec.structs.replace(self.about, kind="open")) + ".gif"
+
+    def clicked(self, url: str) -> str:
+        """The address that leads to `url` by way of us."""
+        return self.links.link(msgspec.structs.replace(self.about, kind="click", url=url))
+
+    def unsubscribed(self) -> str:
+        """Where the person says no to more of these."""
+        return self.links.link(msgspec.structs.replace(self.about, kind="unsubscribe"))
+
+
+def back(links: Links | None, action: Action, purpose: str) -> Back | None:
+    """The ways back from the e-mail of an action; None where links are not made."""
+    if links is None:
+        return None
+    send = send_name(action.key)
+    return Back(links, About("open", action.workspace, send, action.rule, action.step, action.anchor, purpose))
 
 
 def key_of(secret: str) -> bytes:

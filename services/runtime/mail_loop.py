@@ -15,27 +15,19 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 
 from schemas import fast
 from schemas.identifiers import split
-from services.automation.links import About, Kind, Links, key_of
+from services.automation.links import About, Kind, Links
 from services.ingest.api import TrackingApp
 from services.ingest.decode import Envelope
 from services.ingest.pixel import GIF
 from services.ingest.refusal import Refusal
 from services.ingest.sources import Source
 from services.runtime import mail_pages
-from services.runtime.settings import Settings
 
 SOURCE = "rapport"  # what touchpoints of our own are called
 _EVENTS: dict[Kind, str] = {
     "open": "Email Opened", "click": "Email Link Clicked", "unsubscribe": "Email Unsubscribed",
 }  # fmt: skip
 _UNCACHED = {"cache-control": "no-store, max-age=0", "x-robots-tag": "noindex", "referrer-policy": "no-referrer"}
-
-
-def links_of(settings: Settings) -> Links | None:
-    """How links of e-mails are made and read; None where the environment does not say where and with which secret."""
-    if not settings.public_url or settings.link_secret is None:
-        return None
-    return Links(settings.public_url, key_of(settings.link_secret.get_secret_value()))
 
 
 def router(tracking: TrackingApp, clock: Callable[[], int], links: Links) -> APIRouter:

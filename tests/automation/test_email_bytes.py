@@ -15,6 +15,7 @@ from schemas import fast
 from schemas.fast import Profile
 from services.automation.actions.email import Email
 from services.automation.follow_up import make
+from services.automation.links import Links, key_of
 from services.automation.steps import Step
 from services.errors import Rejected
 from tests.automation.causes import NOON, actions, cause, person, rule, touchpoint
@@ -132,3 +133,58 @@ def test_a_text_can_speak_of_the_touchpoint() -> None:
     )
     assert read(made(text=text)).get_content() == "Order Completed 12.5 2023-11-14T22:13:20.000Z thanks \r\n"
     assert touchpoint().timestamp == NOON
+
+
+LINKS = Links("https://mail.example", key_of("a secret of more than 24 characters"))
+
+
+def tracked(**step: Any) -> Email:
+    base = {"from": "Shop <hello@shop.example>", "subject": "Hello", "text": "Stop: {{ unsubscribe_url }}\n"}
+    given = Step.model_validate({"email": base | step})
+    found = make(given, actions([rule()], cause())[0], person(), LATER, LINKS)
+    assert isinstance(found, Email)
+    return found
+
+
+def test_one_click_unsubscription_stands_on_the_wire_in_one_line_each() -> None:
+    for purpose in ("newsletter", None):
+        sent = tracked(purpose=purpose, html="<p>Hi</p>")
+        lines = sent.message.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        (where,) = [line for line in lines if line.lower().startswith(b"list-unsubscribe:")]
+        assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
+        found = re.fullmatch(rb"List-Unsubscribe: <https://mail\.example/m/u/([A-Za-z0-9_-]+)>", where)
+        assert found and len(where) < 998
+        about = LINKS.read("unsubscribe", found[1].decode())
+        assert about and (about.workspace, about.rule, about.purpose) == ("main", "thanks", purpose or "")
+        assert about.anchor == touchpoint().anchor
+        assert b"ann@example.com" not in found[1]
+
+
+def test_a_receipt_and_a_rule_with_a_header_of_its_own_get_none_of_ours() -> None:
+    assert b"List-Unsubscribe" not in tracked(consent="unless_denied").message
+    own = tracked(headers={"List-Unsubscribe": "<mailto:stop@shop.example>"}).message
+    assert b"List-Unsubscribe: <mailto:stop@shop.example>\r\n" in own and b"One-Click" not in own
+
+
+def test_links_of_html_go_by_way_of_us_and_the_pixel_tells_of_opening() -> None:
+    html = '<a href="https://shop.example/?a=1&amp;b=2">shop</a> <a href="{{ unsubscribe_url }}">no more</a>'
+    body = read(tracked(html=html)).get_body(("html",))
+    assert body is not None
+    text = str(body.get_content())
+    to_shop, no_more = re.findall(r'href="([^"]+)"', text)
+    about = LINKS.read("click", to_shop.rpartition("/")[2])
+    assert about and about.url == "https://shop.example/?a=1&b=2"
+    assert LINKS.read("unsubscribe", no_more.rpartition("/")[2])
+    (pixel,) = re.findall(r'<img src="https://mail\.example/m/o/([^"]+)\.gif"', text)
+    assert LINKS.read("open", pixel)
+
+
+def test_a_rule_may_want_to_know_nothing() -> None:
+    html = '<a href="https://shop.example/">shop</a>'
+    body = read(tracked(html=html, track=[])).get_body(("html",))
+    assert body is not None and str(body.get_content()).strip() == html
+
+
+def test_the_same_tracked_follow_up_is_the_same_bytes() -> None:
+    html = '<a href="https://shop.example/">shop</a>'
+    assert tracked(html=html) == tracked(html=html)

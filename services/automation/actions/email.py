@@ -8,13 +8,15 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr, parseaddr
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pydantic import Field, model_validator
 
 from services.automation.fields import Consent, Headers, HtmlTemplate, Purpose, Strict, Template
+from services.automation.links import Back
 from services.automation.templates import render
+from services.automation.tracked_html import with_clicks, with_pixel
 from services.errors import Rejected
 
 LONGEST_SUBJECT = 500  # characters
@@ -29,7 +31,7 @@ class EmailStep(Strict):
 
     Without `to` it goes to the person's e-mail address. `consent` is `required` when nothing is said: only people who
     said yes to e-mail (to this `purpose` of it, if one is named) are written to. `unless_denied` is for what a customer
-    expects anyway, such as a receipt.
+    expects anyway, such as a receipt. `track` says what its HTML tells us of: openings, clicks, or nothing.
     """
 
     sender: str = Field(alias="from", min_length=3, max_length=320)
@@ -42,6 +44,7 @@ class EmailStep(Strict):
     headers: Headers = Field({}, max_length=20)
     purpose: Purpose | None = None
     consent: Consent = "required"
+    track: tuple[Literal["opens", "clicks"], ...] = ("opens", "clicks")
 
     @model_validator(mode="after")
     def _says_something(self) -> "EmailStep":
@@ -71,8 +74,9 @@ class Email(msgspec.Struct, frozen=True, tag="email"):
     message: bytes
 
 
-def make(step: EmailStep, key: str, name: str, values: Mapping[str, Any], now: int) -> Email:
-    """The e-mail of this step for this person. `key` is the send key, `name` says where the step stands.
+def make(step: EmailStep, key: str, name: str, values: Mapping[str, Any], now: int, back: Back | None = None) -> Email:
+    """The e-mail of this step for this person. `key` is the send key, `name` says where the step stands, `back` makes
+    the links that lead back to us.
 
     Raises Rejected: a template fails ("template"), there is no usable address ("address"), a header is too long
     ("too_large").
@@ -81,6 +85,7 @@ def make(step: EmailStep, key: str, name: str, values: Mapping[str, Any], now: i
     sender = _usable(address, "the sender")
     to = render(step.to, f"{name}, to", values).strip() if step.to is not None else values["profile"]["email"]
     identity = blake2b(key.encode(), digest_size=16).hexdigest()
+    values = {**values, "unsubscribe_url": back.unsubscribed() if back else ""}
     headers = {
         "From": _named(called, sender),
         "To": _usable(to, "the person"),
@@ -88,17 +93,20 @@ def make(step: EmailStep, key: str, name: str, values: Mapping[str, Any], now: i
         "Date": format_datetime(datetime.fromtimestamp(now // 1000, UTC)),
         "Message-ID": f"<{identity}@{sender.rpartition('@')[2]}>",
     }
+    if back and step.consent == "required" and "List-Unsubscribe" not in step.headers:  # RFC 8058
+        headers["List-Unsubscribe"] = _encoded("List-Unsubscribe", f"<{values['unsubscribe_url']}>")
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     for header, source in step.headers.items():
         headers[header] = _encoded(header, _line(render(source, f"{name}, {header}", values)))
     above = "".join(f"{header}: {value}\r\n" for header, value in headers.items())
-    return Email(sender, to, headers["Message-ID"], above.encode("ascii") + _body(step, name, values, identity))
+    return Email(sender, to, headers["Message-ID"], above.encode("ascii") + _body(step, name, values, identity, back))
 
 
-def _body(step: EmailStep, name: str, values: Mapping[str, Any], identity: str) -> bytes:
+def _body(step: EmailStep, name: str, values: Mapping[str, Any], identity: str, back: Back | None) -> bytes:
     """The texts with their MIME headers: seven bits, lines of at most 75 characters where they are encoded."""
     message = EmailMessage(policy=_MIME)
     text = render(step.text, f"{name}, text", values) if step.text else None
-    html = render(step.html, f"{name}, html", values, html=True) if step.html else None
+    html = _html(step, render(step.html, f"{name}, html", values, html=True), back) if step.html else None
     if text is not None:
         message.set_content(text)
     if html is not None and text is None:
@@ -107,6 +115,16 @@ def _body(step: EmailStep, name: str, values: Mapping[str, Any], identity: str) 
         message.add_alternative(html, subtype="html")
         message.set_boundary(f"=_{identity}")  # Python would draw lots for it
     return message.as_bytes()
+
+
+def _html(step: EmailStep, html: str, back: Back | None) -> str:
+    """The HTML, which tells us what the step wants to know. The link of unsubscription stays as it is."""
+    if back is None:
+        return html
+    if "clicks" in step.track:
+        own = back.unsubscribed()
+        html = with_clicks(html, lambda url: url if url == own else back.clicked(url))
+    return with_pixel(html, back.opened()) if "opens" in step.track else html
 
 
 def _encoded(header: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
 The process reads one order a line and answers one line. The operating system ends it when an order takes more than
 `SECONDS` of computing (SIGPROF), whatever the template does, and refuses it memory beyond `MEMORY`. It has none of the
-environment's secrets. Parent's side: `Renderer`.
+environment's secrets, and of ours only the key of links, which no template can name. Parent's side: `Renderer`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import msgspec
 import services
 from schemas.fast import Action, Profile
 from services.automation.follow_up import Made, make
+from services.automation.links import Links
 from services.automation.steps import Step
 from services.errors import Rejected, Retry
 
@@ -26,12 +27,14 @@ LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is to be made: the step (JSON of `Step`), the action, the person now, and the time (epoch ms)."""
+    """What is to be made: the step (JSON of `Step`), the action, the person now, the time (epoch ms), and what makes
+    links."""
 
     step: msgspec.Raw
     action: Action
     profile: Profile
     now: int
+    links: Links | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -42,17 +45,17 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Renderer:
-    """Makes follow-ups of orders, one at a time. The process starts with the first order."""
+    """Makes follow-ups of orders, one at a time; `links` lead back to us. The process starts with the first order."""
 
-    def __init__(self) -> None:
+    def __init__(self, links: Links | None = None) -> None:
+        self._links = links
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
     async def make(self, step: Step, action: Action, profile: Profile, now: int) -> Made:
         """The follow-up as data. Raises Rejected (it can never be made as it is) or Retry (the process was ended)."""
-        order = msgspec.json.encode(
-            Order(msgspec.Raw(step.model_dump_json(by_alias=True).encode()), action, profile, now)
-        )
+        said = msgspec.Raw(step.model_dump_json(by_alias=True).encode())
+        order = msgspec.json.encode(Order(said, action, profile, now, self._links))
         async with self._lock:
             answer = await self._asked(order)
         found: Made | Refused = msgspec.json.decode(answer, type=Made | Refused)
@@ -128,7 +131,7 @@ def _answer(line: bytes) -> Made | Refused:
     try:
         order = msgspec.json.decode(line, type=Order)
         step = Step.model_validate_json(bytes(order.step))
-        return make(step, order.action, order.profile, order.now)
+        return make(step, order.action, order.profile, order.now, order.links)
     except Rejected as wrong:
         return Refused(wrong.code, wrong.reason)
     except MemoryError:
