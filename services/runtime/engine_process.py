@@ -30,6 +30,7 @@ from services.runtime.followups.renderer import Renderer
 from services.runtime.followups.slack import SlackSender
 from services.runtime.followups.twilio import TwilioSender
 from services.runtime.followups.webhook import WebhookSender
+from services.runtime.mail_links import links_of
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
 from services.runtime.settings import Settings
@@ -158,6 +159,6 @@ class EngineProcess:
         }  # fmt: skip
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
-            Renderer(), self._clock, random.SystemRandom().random, sending=config.sending,
+            Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,
             bounced=BouncedAddresses(self._files.state),
         )  # fmt: skip
