@@ -31,7 +31,7 @@ Judge = Callable[[list[Row]], Verdicts]
 
 def judge(config: Config, source: Source) -> Judge:
     """What the collector would say of a batch from this source; only it can know what would be a duplicate."""
-    collector = Collector(config.identity, config.limits, new_id=lambda: "made-by-the-collector")
+    collector = Collector(config.identity, config.limits, lambda: "made-by-the-collector", plan=config.plan)
 
     def say(batch: list[Row]) -> Verdicts:
         envelope = api.opened("import", body.text(content(batch)), config.limits)
