@@ -130,7 +130,8 @@ class Receiver:
         return address
 
     def _given(self, request: Request, body: bytes) -> provider.Request:
-        return provider.Request(request.headers, request.url.query, body, self._clock())
+        query = request.scope["query_string"].decode("latin-1")  # request.url would look at Host, and raise on some
+        return provider.Request(request.headers, query, body, self._clock())
 
 
 def _address(source: Source, webhook: Webhook, environment: Mapping[str, str]) -> Address:

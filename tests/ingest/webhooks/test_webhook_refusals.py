@@ -1,6 +1,8 @@
 """What is not the provider's is a 401 and leaves nothing behind; what is not set up says what to do."""
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
 
@@ -168,3 +170,24 @@ def test_requests_are_counted_by_status(platform: WebhookPlatform) -> None:
     platform.called("mails", GOOD["chats"])
     counted = dict(re.findall(r'requests_total\{status="(\d+)"\} (\d+)', platform.request("GET", "/metrics").text))
     assert counted == {"200": "1", "401": "1"}
+
+
+@pytest.mark.parametrize("source", SIGNED)
+@pytest.mark.parametrize(("host", "query"), [(b"[", b""), (b"\xff", b"timestamp=\xff\xfe"), (b"", b"%ff&&=")])
+def test_no_host_and_no_query_is_more_than_a_401(
+    platform: WebhookPlatform, source: str, host: bytes, query: bytes
+) -> None:
+    """As a socket sends them: httpx would refuse to."""
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    path = f"/v1/webhooks/{source}"
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path, "root_path": ""}
+    more = {"raw_path": path.encode(), "query_string": query, "headers": [(b"host", host)], "server": ("x", 80)}
+    asyncio.run(platform.app(scope | more, receive, send))
+    assert said[0]["status"] == 401
