@@ -14,6 +14,8 @@ from services.commands.show import cell, instant, json_line, table
 from services.configuration import load_config
 from services.errors import RapportError
 
+ANSWERS = 10  # of the ledger of consent
+
 
 def profile(
     who: Annotated[str, typer.Argument(metavar="IDENTIFIER", help="type:value, a value alone, or a profile id.")],
@@ -23,7 +25,7 @@ def profile(
     config: ConfigFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one person: identifiers, traits, audiences, and what they did last. Exits 1 when nobody is found.
+    """Show one person: identifiers, traits, consent and the newest touchpoints. Exits 1 when nobody is found.
 
     A value without a type is tried as every type of the identity rules, the strongest first.
 
@@ -44,6 +46,7 @@ def profile(
             json_line(found)
             return
         _card(found)
+        _consents(client, found, workspace)
         if recent:
             _recent(client, found, workspace, recent)
 
@@ -98,6 +101,22 @@ def _shown(value: Any) -> str:
             else cell(value["value"])
         )
     return cell(value)
+
+
+def _consents(client: httpx.Client, found: dict[str, Any], workspace: str) -> None:
+    """What they said to being written to, the newest answers first, with the proof."""
+    if not found["consent"]:
+        return
+    path = f"/v1/profiles/{found['profile_id']}/consent"
+    response = client.get(path, params={"workspace": workspace, "limit": ANSWERS})
+    if response.status_code != 200:
+        raise RapportError(f"the ledger of consent cannot be read: {said(response)}")
+    rows = [
+        (instant(e["timestamp"]), "/".join(filter(None, (e["channel"], e["purpose"]))), e["answer"],
+         e["event"] or "identify", f"{e['source']} ({e['trust']})", " ".join(filter(None, (e["by"], e["proof"]))))
+        for e in response.json()["ledger"]
+    ]  # fmt: skip
+    table("answers to consent, the newest first", ("when", "to", "answer", "by event", "from", "proof"), rows)
 
 
 def _recent(client: httpx.Client, found: dict[str, Any], workspace: str, limit: int) -> None:

@@ -23,8 +23,19 @@ LIMIT {limit:UInt32}
 """
 
 
+_CONSENTS = """
+SELECT channel, purpose, answer, toUnixTimestamp64Milli(timestamp) AS timestamp,
+       toUnixTimestamp64Milli(received_at) AS received_at, source, trust, `by`, proof, event, anchor, message_id
+FROM consents
+WHERE workspace = {workspace:String} AND anchor IN {anchors:Array(String)}
+ORDER BY consents.timestamp DESC, message_id DESC, channel, purpose
+LIMIT {limit:UInt32}
+"""
+
+
 class WarehouseTimeline:
-    """Pages of touchpoints. Connects at the first question, so that the API starts without the warehouse."""
+    """Pages of touchpoints, and the ledger of consent. Connects at the first question, so that the API starts without
+    the warehouse."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -42,6 +53,11 @@ class WarehouseTimeline:
             },
         )  # fmt: skip
         return list(found.named_results())
+
+    def newest(self, workspace: str, anchors: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
+        """At most `limit` answers to questions of consent that were given under these identifiers, newest first."""
+        asked = {"workspace": workspace, "anchors": list(anchors), "limit": limit}
+        return list(self._connected().query(_CONSENTS, parameters=asked).named_results())
 
     def _connected(self) -> "Client":
         with self._lock:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +168,20 @@ def test_an_email_asks_for_consent_and_a_webhook_does_not(consent: str, required
     for mode, allowed in (("required", required), ("unless_denied", unless_denied)):
         kinds = [a.kind for a in actions([with_consent(mode)], cause(profile=person(consent)))]
         assert kinds == ["webhook"] + ["email"] * allowed
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"email": "granted"}, True), ({"email/newsletter": "granted"}, True), ({}, False),
+        ({"email": "granted", "email/newsletter": "denied"}, False), ({"email/receipts": "granted"}, False),
+        ({"sms": "granted"}, False),
+    ],
+)  # fmt: skip
+def test_a_purpose_has_its_own_answer_else_that_of_the_channel(said: dict[str, str], sent: bool) -> None:
+    asking = rule(then=[{"email": {"from": "a@b.example", "subject": "", "text": "t", "purpose": "newsletter"}}])
+    profile = msgspec.structs.replace(person(), consent=fast.raw(said))
+    assert bool(actions([asking], cause(profile=profile))) is sent
 
 
 @pytest.mark.parametrize(("kind", "event", "trigger"), [("page", "Home", "page"), ("identify", "", "identify")])
