@@ -3,6 +3,8 @@
 import http.server
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ from rapport_sdk import Client, QueueFull, Rejection, Undelivered
 
 from services.ingest.sources import Limits
 from tests.sdk.listening import Listening
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +205,21 @@ def test_a_forked_child_sends_its_own_and_nothing_of_its_parent(api: Listening, 
     client.close()
     assert sorted(api.sent) == sorted(sent)
     assert not list(tmp_path.glob("*/*"))
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "raise ValueError('a bug')"])
+def test_a_program_that_just_ends_has_sent_everything(api: Listening, tmp_path: Path, end: str) -> None:
+    program = f"""
+import rapport_sdk
+client = rapport_sdk.Client("key-shop", "{api.url}", buffer="{tmp_path}")
+for n in range(30):
+    client.track("e", user_id="u", message_id=f"last-words-{{n}}")
+{end}
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": "sdk/python"}, cwd=ROOT, timeout=60
+    )
+    assert api.sent == [f"last-words-{n}" for n in range(30)]
 
 
 def test_a_closed_client_keeps_nothing_and_says_so(api: Listening, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ MB = 1024 * 1024
 
 
 class Client(Calls):
-    """Sends touchpoints with the write key of a source. One for a program; every thread and task may use it.
+    """Sends touchpoints with the write key of a source. One for a program; every thread and task may use it
+    (not a signal handler).
 
     A call returns when its event is in the buffer, a folder on disk (`buffer`, else ~/.local/state/rapport-sdk). It
     then survives kill -9 of the program; the next program with the same folder, host and write key sends it. The
@@ -111,7 +112,7 @@ class Client(Calls):
         _clients.discard(self)
         atexit.unregister(self.close)
         self._buffer.wait_until_settled(timeout if self._started else 0.0)
-        self._sender.stop(0.0)
+        self._sender.stop()
         left = self._buffer.close()
         if left:
             why = self._sender.trouble or "there was no time to send them"

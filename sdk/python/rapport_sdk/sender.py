@@ -46,11 +46,9 @@ class Sender:
         """Begin to send."""
         self._thread.start()
 
-    def stop(self, seconds: float) -> None:
-        """Begin nothing more, and wait so long for what is under way."""
+    def stop(self) -> None:
+        """Begin nothing more. What is under way ends by itself; its answer comes too late to count."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(seconds)
 
     def _run(self) -> None:
         try:

@@ -84,8 +84,13 @@ def create(folder: Path) -> Spool:
         if _locked(fd):
             break
         os.close(fd)  # somebody who looked for orphans was quicker, and will find that it is empty
-    os.pwrite(fd, _HEAD % _START, 0)
-    return Spool(path, fd, own=True)
+    spool = Spool(path, fd, own=True)
+    try:
+        os.pwrite(fd, _HEAD % _START, 0)
+    except OSError:
+        spool.close(remove=True)
+        raise
+    return spool
 
 
 def adopt(path: Path) -> Spool | None:
