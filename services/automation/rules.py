@@ -1,13 +1,13 @@
 """The processor of rules: causes in, actions out, at once or after a wait. Law 5 begins here.
 
 A rule acts on a cause when the cause came in after the rule went live, is not older than a day (unless the rule says
-`history: act`), the rule's conditions hold and, for an e-mail, consent allows it. The send key is made of the
+`history: act`), the rule's conditions hold and, for an e-mail or SMS, consent
+allows it. The send key is made of the
 workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
 What is remembered: one record per address that refused e-mail for good (services/automation/bounces.py), and one per
-rule and cause that waits, from the cause to its wake-up. A cause that comes again
-writes the same record and the same wake-up; one that comes again later makes actions with the same keys, which the
-ledger absorbs.
+rule and cause that waits, from the cause to its wake-up. A cause that comes again writes the same record and the same
+wake-up; one that comes again later makes actions with the same keys, which the ledger absorbs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -160,5 +160,9 @@ class EngineProcess:
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,
-            bounced=BouncedAddresses(self._files.state),
+            bounced=BouncedAddresses(self._files.state), unknown=self._reads_again,
         )  # fmt: skip
+
+    def _reads_again(self) -> bool:
+        """Whether the people are being computed anew: until that is done, nobody consents and nobody is anywhere."""
+        return self._engine is None or self._engine.watermark < rebuild.restored_before(self._file.db)

@@ -13,13 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import fast
-from schemas.fast import Profile
 from services.automation.holdout import HELD
 from services.automation.sending import Sending
 from services.runtime.followups.desk import export, may_be_sent_again, restore, send_again
 from services.runtime.followups.ledger import Ledger, Send
 from tests.automation.causes import ANN, HOUR, NOON, calling, cause, person, rule, touchpoint
-from tests.runtime.delivering import DAY, World, a_world
+from tests.runtime.delivering import DAY, World, a_world, every, settled
 
 NIGHT = {"quiet": {"from": "21:00", "to": "08:00", "time_zone": "UTC"}}  # NOON is 22:13:20 UTC
 THREE = {"caps": {"email": {"most": 3, "per": "7d"}}}
@@ -205,10 +204,6 @@ def test_in_the_morning_everything_is_asked_again(world: World, life: Any) -> No
     assert row.status == "held" and "consent" in row.reason and not world.mail.messages
 
 
-def in_zone(**traits: Any) -> Profile:
-    return person(**traits)
-
-
 @pytest.mark.parametrize(
     ("traits", "context", "status"),
     [
@@ -228,6 +223,29 @@ def test_the_clock_is_the_persons_and_a_bad_name_is_passed_over(
     world.rules, world.sending, world.person = [rule()], Sending.model_validate(NIGHT), person(**traits)
     world.decide(cause(touchpoint(context=fast.raw(context))))
     assert statuses(life()) == [status]
+
+
+def test_while_the_people_are_computed_anew_nothing_is_judged_by_what_is_half_known(
+    shared: tuple[World, asyncio.Runner], world: World, tmp_path: Path
+) -> None:
+    world.rules = [rule()]
+    world.decide(cause())
+    world.person, world.unknown = None, True
+
+    async def turns() -> list[Send]:
+        ledger = Ledger(tmp_path / "ledger.db")
+        delivery = world.delivery(ledger)
+        for _ in range(20):
+            delivery.turn()
+            await asyncio.sleep(0.001)
+        found = every(ledger)
+        world.person, world.unknown = person(), False
+        await settled(delivery, ledger, world)
+        ledger.close()
+        return found
+
+    assert [row.status for row in shared[1].run(turns())] == ["waiting"]
+    assert len(world.mail.messages) == 1
 
 
 def test_a_holdout_is_in_the_ledger_as_held_and_nothing_is_ever_sent(world: World, life: Any, tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ class Delivery:
     """Sends what the rules decided. `rules` by (workspace, name) are the ones in force and may be replaced at any time.
 
     `profile_of(workspace, anchor)` is the person who owns the identifier now, or None; `bounced(workspace, address)` is
-    whether an address has refused e-mail for good. `clock` is epoch ms, `random` is in [0, 1).
+    whether an address has refused e-mail for good. While `unknown()`, nobody is as they are (the people are computed
+    anew), and nothing is begun. `clock` is epoch ms, `random` is in [0, 1).
     """
 
     def __init__(
@@ -107,12 +108,13 @@ class Delivery:
         rules: Mapping[RuleId, CompiledRule], senders: Mapping[str, Sender], renderer: Renderer,
         clock: Callable[[], int], random: Callable[[], float], pace: Pace = Pace(),
         sending: Sending = ANYHOW, bounced: Callable[[str, str], bool] = lambda workspace, address: False,
+        unknown: Callable[[], bool] = lambda: False,
     ):  # fmt: skip
         self.rules = rules
         self._ledger, self._actions, self._profile_of = ledger, actions, profile_of
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
-        self._sending, self._bounced = sending, bounced
+        self._sending, self._bounced, self._unknown = sending, bounced, unknown
         self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
         self._ended: list[Ended] = []  # not under way any more, and not noted yet
         self._aside: set[str] = set()  # keys that are due and wait for something under way to end
@@ -197,6 +199,8 @@ class Delivery:
 
     def _begin(self) -> int:
         begun = 0
+        if self._unknown():
+            return 0
         for kind, under_way in self._under_way.items():
             free = (1 if kind in ONE_BY_ONE else self._pace.at_once) - len(under_way)
             but = frozenset(self._aside.union(under_way))
