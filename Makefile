@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench schemas format constraints clean
+.PHONY: help setup demo up test check bench web schemas format constraints clean
 
 PY := .venv/bin/python
 
@@ -17,6 +17,7 @@ up: setup  ## run the platform with the files of config/ (data in data/)
 	@.venv/bin/rapport up
 
 test: setup  ## run all tests
+	@bash scripts/browser.sh
 	@$(PY) -m pytest -n 2
 
 check: setup  ## ruff, mypy --strict, import-linter and the tests of the house style
@@ -28,6 +29,9 @@ check: setup  ## ruff, mypy --strict, import-linter and the tests of the house s
 
 bench: setup  ## measure requests, batches and the whole way to profile and ClickHouse
 	@$(PY) -m benchmarks
+
+web:  ## build sdk/web/rapport.min.js from its source (needs Node)
+	@bash scripts/web.sh
 
 schemas: setup  ## write schemas/json again from the models
 	@$(PY) -m schemas.generate

@@ -1,9 +1,9 @@
 """The pixel: a call in the query of an image, for mails and pages without scripts.
 
 GET /v1/pixel/track.gif?writeKey=…&event=…&anonymousId=… is the track call of those fields; a dot goes one level
-deeper, as in `properties.plan=pro` or `context.campaign.source=news`. Every value is text. The answer is always a
-GIF of one transparent pixel that nobody keeps: 200 says that the call is on disk, accepted or rejected; any other
-status, that nothing was kept.
+deeper, as in `properties.plan=pro` or `context.campaign.source=news`. Every value is text. RudderStack's pixels,
+GET /pixel/v1/{track,page}, say the same. The answer is always a GIF of one transparent pixel that nobody keeps: 200
+says that the call is on disk, accepted or rejected; any other status, that nothing was kept.
 """
 
 from typing import Any
@@ -17,7 +17,8 @@ from services.ingest.http import CORS, Receive, Scope, Send, answer
 from services.ingest.query import parameters
 from services.ingest.refusal import Refusal
 
-PIXELS = {"/v1/pixel/track.gif": "track", "/v1/pixel/page.gif": "page"}
+PIXELS = {f"/v1/pixel/{name}.gif": name for name in ("track", "page")}
+PIXELS |= {f"/pixel/v1/{name}": name for name in ("track", "page")}
 GIF = bytes.fromhex(
     "474946383961010001008000000000000000000021f90401000000002c00000000010001000002024401003b"
 )  # 1x1, transparent

@@ -42,6 +42,12 @@ def test_a_page_pixel_is_a_page_call(platform: Platform) -> None:
     assert [(one["type"], one["event"]) for one in platform.touchpoints] == [("page", "Home")]
 
 
+def test_the_pixels_of_rudderstack_are_the_same(platform: Platform) -> None:
+    query = "writeKey=key-web&anonymousId=a1&event=Opened&context.library.name=Rudderstack+AMP+SDK"
+    assert platform.request("GET", f"/pixel/v1/track?{query}").content == GIF
+    assert platform.touchpoints[0]["context"] == {"library": {"name": "Rudderstack AMP SDK"}}
+
+
 def test_a_wrong_pixel_of_a_known_source_is_kept_among_the_rejected(platform: Platform) -> None:
     assert pixel(platform, writeKey="key-web", event="Opened").status_code == 200
     assert pixel(platform, writeKey="key-web", event="Opened", anonymousId="a1", traits="x").status_code == 200

@@ -288,15 +288,18 @@ def test_the_queue_is_bounded_and_old_or_spoiled_entries_are_dropped(
     page = opened(context, site, collector, 'data-pages="false"')
     collector.platform.journal.full = True
     page.evaluate("""() => {
-      localStorage["rapport:call:00000000aa"] = "{broken"
-      localStorage["rapport:call:00000000ab"] = JSON.stringify({ timestamp: new Date(Date.now() - 8 * 864e5) })
+      const call = { type: "track", event: "Early", anonymousId: "a1", timestamp: new Date() }
+      const put = (id, call) => (localStorage["rapport:call:" + id] = JSON.stringify({ ...call, messageId: id }))
+      for (let n = 100; n < 598; n++) put(`00000000${n}`, call)
+      put("00000000aa", { ...call, timestamp: new Date(Date.now() - 8 * 864e5) })
+      localStorage["rapport:call:00000000ab"] = "{broken"
       localStorage["somebody else's"] = "kept"
-      for (let n = 0; n < 600; n++) rapport.track(`Event ${n}`)
+      rapport.track("Late")
     }""")
     assert queued(page) == 500
     collector.platform.journal.full = False
-    sent = collector.events(500)
-    assert (sent[0], sent[-1], len(sent)) == ("Event 100", "Event 599", 500)
+    sent = collector.sent(498)
+    assert [sent[0]["message_id"], sent[-1]["event"], len(sent)] == ["00000000102", "Late", 498]
     eventually(lambda: queued(page) == 0)
     assert page.evaluate('localStorage["somebody else\'s"]') == "kept"
 
@@ -334,8 +337,11 @@ def test_the_script_needs_no_eval_and_nothing_inline(context: BrowserContext, si
 def test_without_storage_a_page_still_tells_what_it_sees(
     context: BrowserContext, site: Site, collector: Collector
 ) -> None:
-    context.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied') } })")
-    page = opened(context, site, collector)
+    site.pages["/"] = """<script>
+      Object.defineProperty(window, "localStorage", { get() { throw new Error("denied") } })
+    </script>""" + TAG.format(url=collector.url, more="")
+    page = context.new_page()
+    page.goto(site.url)
     page.evaluate("rapport.track('Looked')")
     assert collector.events(3) == ["Session Started", "page", "Looked"]
     assert len({one["anchor"] for one in collector.sent()}) == 1
