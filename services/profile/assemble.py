@@ -115,7 +115,7 @@ class _Turn:
         """The time of a person has come, unless another wake-up was set since."""
         person: Any = self._records[key]
         if person is not None and 0 < person.due <= self._now:
-            self.changes[key] = person
+            self.changes[key], person.due = person, 0
             self._judge_anew(person, self._now)
             self._pass(person, self._now)
 

@@ -1,4 +1,5 @@
-"""Fold, identity and assemble run by hand: records go through msgpack and messages through JSON after every frame."""
+"""Fold, identity and assemble run by hand: records go through msgpack and messages through JSON after every frame.
+Wake-ups fire as the engine fires them: before a frame up to its first message, after it up to its last."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from schemas.identifiers import profile_id
 from schemas.topics import TOPICS
 from services.identifiers import IdentifierType, IdentityRules
 from services.identity.processor import Identity
-from services.processor import Frame, Processor
+from services.processor import WAKEUPS, Frame, Processor, Wakeup
 from services.profile.assemble import Assemble
 from services.profile.definitions import Audience, Definitions, Trait
 from services.profile.fold import Fold
@@ -72,12 +73,16 @@ class Stages:
         self.stores: dict[str, dict[str, bytes]] = {name: {} for name in self.stages}
         self.published: dict[str, list[Any]] = {name: [] for name in TOPICS}
         self.waiting: dict[str, deque[Any]] = {topic: deque() for topic in ("evidence", "membership", "cells")}
-        self.position = 0
+        self.wakeups: set[Wakeup] = set()
+        self.position = self.now = 0
 
     def arrive(self, *touchpoints: Touchpoint, most: int = 1_000) -> "Stages":
         """One frame of touchpoints, carried through in frames of at most `most` messages."""
         positions = [(self.position, index) for index in range(len(touchpoints))]
         self.position += 1
+        if touchpoints:
+            self.wait(touchpoints[0].received_at)
+            self.now = max(self.now, *(one.received_at for one in touchpoints))
         self.handle("fold", "touchpoints", touchpoints, positions)
         consumers = {"evidence": "identity", "membership": "fold", "cells": "assemble"}
         while any(self.waiting.values()):
@@ -86,11 +91,19 @@ class Stages:
                 frame = [waiting.popleft() for _ in range(min(most, len(waiting)))]
                 if frame:
                     self.handle(stage, topic, frame)
+        return self.wait(self.now)
+
+    def wait(self, until: int) -> "Stages":
+        """Let the time pass: everything that is due by then fires."""
+        while due := min((wakeup.due for wakeup in self.wakeups if wakeup.due <= until), default=0):
+            fired = sorted(wakeup for wakeup in self.wakeups if wakeup.due == due)
+            self.wakeups.difference_update(fired)
+            self.handle("assemble", WAKEUPS, fired, now=due)
         return self
 
-    def handle(self, name: str, topic: str, messages: Sequence[Any], positions: Any = ()) -> None:
+    def handle(self, name: str, topic: str, messages: Sequence[Any], positions: Any = (), now: int = 0) -> None:
         stage, store = self.stages[name], self.stores[name]
-        frame = Frame(topic, 0, messages, NOON, positions)
+        frame = Frame(topic, 0, messages, now or self.now, positions)
         have: dict[str, Any] = {}
         while missing := [key for key in dict.fromkeys(stage.wants(frame, have)) if key not in have]:
             have |= {k: msgspec.msgpack.decode(store[k], type=stage.record) if k in store else None for k in missing}
@@ -100,6 +113,7 @@ class Stages:
                 store.pop(key, None)
             else:
                 store[key] = msgspec.msgpack.encode(record)
+        self.wakeups.update(outcome.wakeups)
         for topic, _, message in outcome.emits:
             read = msgspec.json.decode(fast.dumps(message), type=type(message))
             self.published[topic].append(read)
