@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import uvicorn
 from rapport_sdk import Client, Rejection
 
@@ -36,6 +35,7 @@ class Listening:
         return self.platform.registry.get_sample_value("rapport_ingest_requests_total", {"status": str(status)}) or 0.0
 
     def back(self) -> None:
+        """Listen. Who connects before the server runs is served when it does."""
         self._socket = socket.create_server(("127.0.0.1", self.port))
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(self.platform.app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
@@ -43,8 +43,6 @@ class Listening:
         run = lambda: asyncio.run(self._server.serve([self._socket]))  # noqa: E731
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
-            client.get(f"{self.url}/healthz", timeout=10)
 
     def away(self) -> None:
         self._server.should_exit = True
