@@ -1,27 +1,35 @@
 """Cells are a commutative monoid: however touchpoints are split and in whatever order, the same bytes come out."""
 
+import random
 from collections import Counter
 from functools import reduce
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import fast
 from schemas.fast import Touchpoint
-from services.profile import amounts
+from services.conditions.tree import MOMENTS
+from services.profile import amounts, collect
 from services.profile.add import VALUE, add
 from services.profile.cell import CHANNELS, TRAITS, Cell, decode, join
+from services.profile.definitions import Definitions
+from tests.profile import every_kind
+from tests.profile.every_kind import EVERY, MINUTE
 from tests.profile.profile_histories import histories
 from tests.profile.profile_stages import DEFINITIONS, NOON, order, touchpoint
 
+BYTES = {"tallies": 2_403, "sketches": 2_307, "lists": 7_103, "count": 24_509, "unique": 35_509, "moments": 24_009}
 encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def folded(touchpoints: list[Touchpoint]) -> Cell:
+def folded(touchpoints: list[Touchpoint], definitions: Definitions = DEFINITIONS) -> Cell:
     cell = Cell()
     for one in touchpoints:
-        cell = add(cell, one, DEFINITIONS)
+        cell = add(cell, one, definitions)
     return cell
 
 
@@ -49,6 +57,65 @@ def test_any_split_in_any_order_joins_to_the_same_bytes() -> None:
     assert len(hit) == 6 and min(hit.values()) > 3, hit
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.data())
+def test_every_kind_of_trait_joins_to_the_same_bytes(seed: int, data: st.DataObject) -> None:
+    history = every_kind.history(seed, most=20, people=1)
+    arrived = data.draw(st.permutations(history))
+    part = [data.draw(st.integers(0, 2)) for _ in arrived]
+    a, b, c = (folded([t for t, p in zip(arrived, part, strict=True) if p == n], EVERY) for n in range(3))
+    whole = encode(folded(history, EVERY))
+    assert encode(join(join(a, b), c)) == encode(join(a, join(b, c))) == encode(join(c, join(b, a))) == whole
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(folded(arrived, EVERY)), type=Cell)
+    assert encode(read) == encode(decode(whole)) == whole
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_keep_the_same_in_every_order(seed: int) -> None:
+    r = random.Random(seed)
+    calls = [
+        touchpoint(
+            f"m{n:04}", "user_id:1", event="A", at=NOON + r.randrange(MINUTE), properties={"v": f"v{r.randrange(700)}"}
+        )
+        for n in range(900)
+    ]
+    whole, parts = folded(calls, EVERY), [folded(calls[n::3], EVERY) for n in r.sample(range(3), 3)]
+    assert encode(reduce(join, parts)) == encode(whole)
+    assert encode(whole) == encode(folded(r.sample(calls, len(calls)), EVERY))
+    said = [
+        (fast.dumps(fast.loads(call.properties)["v"]).decode(), (call.timestamp, call.message_id)) for call in calls
+    ]
+    values = {value for value, _ in said}
+    (tally,), (sketch,), (listed,) = (part.values() for part in (whole.tallies, whole.sketches, whole.lists))
+    assert set(tally) == every_kind.sample(values, collect.TALLIES)
+    assert tally == {value: n for value, n in Counter(value for value, _ in said).items() if value in tally}
+    assert abs(collect.distinct(sketch) / len(values) - 1) < 0.2  # three standard errors
+    first = {value: min(moment for other, moment in said if other == value) for value in values}
+    assert list(listed) == sorted(values, key=lambda value: (*first[value], value))[: collect.LIST]
+    newest = sorted(moment for _, moment in said)[-MOMENTS:]
+    assert [entry[:2] for entry in whole.windows[EVERY.by_name["unique_2m"].key][1]] == newest
+    assert list(whole.moments["A"][1]) == newest
+
+
+def test_a_full_cell_has_so_many_bytes_and_no_more() -> None:
+    """What docs/traits.md says: of message ids of 36 characters and values of 20, everything at its bound."""
+    calls = [
+        touchpoint(f"{n:036}", "user_id:1", event="A", at=NOON + n, properties={"v": f"value number {n:07}"})
+        for n in range(600)
+    ]
+    cell = folded(calls, EVERY)
+    size = {
+        part: len(msgspec.msgpack.encode(next(iter(getattr(cell, part).values()))))
+        for part in ("tallies", "sketches", "lists")
+    }
+    size |= {
+        kind: len(msgspec.msgpack.encode(cell.windows[EVERY.by_name[f"{kind}_5m"].key])) for kind in ("count", "unique")
+    }
+    size["moments"] = len(msgspec.msgpack.encode(cell.moments["A"]))
+    assert size == BYTES
+
+
+@settings(deadline=None)
 @given(histories())
 def test_a_cell_survives_json_and_msgpack(history: list[Touchpoint]) -> None:
     cell = folded(history)
