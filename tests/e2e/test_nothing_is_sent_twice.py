@@ -50,12 +50,35 @@ then:
   - webhook: {url_env: HOOK_URL, secret_env: HOOK_SECRET}
 """,
 }
+RULES["every_kind"] = """
+name: every_kind
+when: {enters: regulars}
+cap: {most: 9, per: 7d}
+then:
+  - sms: {account_env: SID, token_env: TOKEN, from: Shop, to: "+4915123456789", text: "{{ profile.id }}",
+          purpose: receipts, consent: unless_denied}
+  - slack: {url_env: SLACK_URL, text: "{{ profile.traits.email }} {{ touchpoint.message_id }}"}
+  - task: {title: "Call {{ profile.email }}", due: 2d, url_env: HOOK_URL, secret_env: HOOK_SECRET}
+"""
+RULES["told"] = """
+name: told
+when: {event: Order Completed}
+holdout: 99.99%
+then:
+  - message: {data: {list: buyers}}
+  - slack: {url_env: SLACK_URL, text: nobody}
+"""
+SENDING = """
+caps:
+  email: {most: 9, per: 7d}
+  sms: {most: 9, per: 7d}
+"""
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def configure(folder: Path, rules: dict[str, str] = RULES) -> Path:
     (folder / "rules").mkdir(parents=True, exist_ok=True)
-    for name, text in (("sources", SOURCES), ("traits", TRAITS), ("audiences", AUDIENCES)):
+    for name, text in (("sources", SOURCES), ("traits", TRAITS), ("audiences", AUDIENCES), ("sending", SENDING)):
         (folder / f"{name}.yaml").write_text(text)
     for name, text in rules.items():
         (folder / "rules" / f"{name}.yaml").write_text(text)
@@ -88,10 +111,10 @@ class Received:
         return len(self.mail.messages), len(self.web.calls)
 
     def keys(self) -> set[str]:
-        return {call.headers["webhook-id"] for call in self.web.calls}
+        return {call.headers.get("webhook-id") or str(call.body) for call in self.web.calls}
 
 
-EXPECTED = (4, 2 + 5)  # an e-mail per live order; a webhook per live regular and per old one
+EXPECTED = (4, 2 + 5 + 2 * 3)  # an e-mail per live order; a webhook per live regular and per old one; three more each
 
 
 def settled(up: Platform) -> None:
@@ -107,6 +130,8 @@ def received() -> Any:
         found.environment = {  # type: ignore[attr-defined]
             "RAPPORT_SMTP_HOST": "127.0.0.1", "RAPPORT_SMTP_PORT": str(mail_port),
             "RAPPORT_PRIVATE_HOSTS": '["127.0.0.1"]',
+            "SLACK_URL": f"http://127.0.0.1:{web_port}/slack", "SID": "AC" + "0" * 32, "TOKEN": "t",
+            "RAPPORT_TWILIO_URL": f"http://127.0.0.1:{web_port}",
             "HOOK_URL": f"http://127.0.0.1:{web_port}/hook", "HOOK_SECRET": SECRET,
         }  # fmt: skip
         yield found
@@ -118,6 +143,8 @@ def test_nothing_more_is_received_whatever_happens_again(tmp_path: Path, receive
         up.post("batch", {"batch": story()})
         eventually(lambda: received.counts() == EXPECTED)
         assert len(received.keys()) == EXPECTED[1]
+        held = "SELECT DISTINCT status, reason FROM actions WHERE rule = 'told'"
+        assert eventually(lambda: up.select(held) == [("held", "holdout")])
 
         up.post("batch", {"batch": story()})  # the same again
         up.post("import", {"batch": story()})
