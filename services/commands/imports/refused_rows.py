@@ -65,8 +65,11 @@ class RefusedRows:
 
     def _put(self, data: bytes) -> None:
         assert self._out is not None
-        self._out.write(data)
-        self._out.flush()
+        try:
+            self._out.write(data)
+            self._out.flush()
+        except OSError as error:
+            raise RapportError(f"{self.path}, for refused rows, cannot be written: {error.strerror}") from None
         self.size += len(data)
 
     def _told(self, bad: Bad) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.commands.imports.sending import Tally
+from services.errors import RapportError
 from services.runtime import frames
 from services.runtime.files import Files
 
@@ -34,10 +35,15 @@ class Standing:
         """All up to this row was answered. Written whole or not at all."""
         if self._path is None:
             return
-        self._path.parent.mkdir(exist_ok=True)
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({"row": row, "refused_size": refused_size, "counts": tally.counts()}))
-        draft.replace(self._path)
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            draft.write_text(json.dumps({"row": row, "refused_size": refused_size, "counts": tally.counts()}))
+            draft.replace(self._path)
+        except OSError as error:
+            raise RapportError(
+                f"{self._path}, which says how far it came, cannot be written: {error.strerror}"
+            ) from None
 
     def done(self) -> None:
         """The file is through: the next import of it begins at the first row."""

@@ -3,6 +3,7 @@
 It is a beginning for a person to go over: every line says what it was made of.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -67,7 +68,10 @@ def guess(columns: Mapping[str, Column]) -> Guess:
     if time:
         left.pop(time[0])
     row = next((name for name in left if _ROW.fullmatch(_bare(name))), "")
-    return Guess(who, time, row, {name: _value(name, values) for name, values in left.items()})
+    keys = {name: re.sub(r"\W+", "_", name.strip().lower()).strip("_") for name in left}
+    twice = {key for key in keys.values() if list(keys.values()).count(key) > 1 or not key}
+    named = {name: name if key in twice else key for name, key in keys.items()}
+    return Guess(who, time, row, {name: _value(named[name], name, left[name]) for name in left})
 
 
 def proposal(columns: Mapping[str, Column], extra: Sequence[str] = ()) -> str:
@@ -100,7 +104,8 @@ def quoted(text: str) -> str:
     """A text as YAML, in quotes where it needs them."""
     if re.fullmatch(r"[A-Za-z_\u4e00-\u9fff][\w -]*(?<! )", text) and text.lower() not in ("true", "false", "null"):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
+    said = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in said)
 
 
 def _bare(name: str) -> str:
@@ -138,9 +143,9 @@ def _reads(form: str, value: Any) -> bool:
     return True
 
 
-def _value(name: str, values: Column) -> str:
+def _value(key: str, name: str, values: Column) -> str:
     """The line of one property or trait."""
-    key = quoted(re.sub(r"\W+", "_", name.strip().lower()).strip("_") or name)
+    key = quoted(key)
     texts = [value.strip() for value in values if isinstance(value, str)]
     kind = _kind_of(texts) if len(texts) == len(values) and not _NAMES.search(_bare(name)) else ""
     return f"{key}: {{column: {quoted(name)}{kind}}}" if kind else f"{key}: {quoted(name)}"
