@@ -103,14 +103,15 @@ class Meta(Webhook):
             return _direct(item["object"], item["direct"])
         if "whatsapp" in item:
             return _whatsapp(item["whatsapp"], item["metadata"], item["contact"])
-        raise ValueError(f"changes of {item['field']!r:.80} are not read: subscribe to messages only")
+        raise ValueError(
+            f"this change of {item['field']!r:.80} has no messages and no statuses: subscribe to those only"
+        )
 
 
 def _cut(change: _Change) -> Iterable[Object]:
-    if change.field != "messages":
+    value = msgspec.convert(change.value, _Value) if change.field == "messages" else _Value()
+    if not value.messages and not value.statuses:
         yield {"field": change.field, "value": change.value}
-        return
-    value = msgspec.convert(change.value, _Value)
     senders = {str(contact.get("wa_id")): contact for contact in value.contacts}
     for told in (*value.messages, *value.statuses):
         contact = senders.get(str(told.get("from")), {})
@@ -134,13 +135,13 @@ def _whatsapp(given: Object, metadata: Object, contact: Object) -> Event:
     return Event("WhatsApp Message Received", f"whatsapp:{told.id}", at, who, properties)
 
 
-def _direct(object: str, given: Object) -> Event:
+def _direct(network: str, given: Object) -> Event:
     """A message to the page or account. An echo is one of our own: it was sent to the recipient."""
     told = msgspec.convert(given, _Direct)
-    network, kind = DIRECT.get(object, DIRECT["page"])
+    title, kind = DIRECT.get(network, DIRECT["page"])
     echo = told.message.get("is_echo") is True
     who = msgspec.convert(given.get("recipient"), Object) if echo else told.sender
-    name = f"{network} Message {'Sent' if echo else 'Received'}"
+    name = f"{title} Message {'Sent' if echo else 'Received'}"
     mid = str(told.message.get("mid", ""))
     return Event(name, mid and f"meta:{mid}", told.timestamp, _filled((kind, str(who.get("id", "")))), given)
 

@@ -227,11 +227,11 @@ def test_messages_to_a_page_are_told_of_the_other_side(platform: WebhookPlatform
 def test_a_change_that_is_not_read_is_rejected_with_what_to_subscribe_to(platform: WebhookPlatform) -> None:
     post = whatsapp(messages=[TEXT])
     post["entry"][0]["changes"].append({"field": "feed", "value": {"item": "comment"}})
+    post["entry"][0]["changes"].append({"field": "messages", "value": {"errors": [{"code": 131051}]}})
     assert len(platform.told("chats", meta(post))) == 1
-    (refused,) = platform.rejected
-    assert (refused["code"], refused["kind"]) == ("unreadable", "webhook")
-    assert "subscribe to messages only" in refused["reason"]
-    assert "comment" in refused["raw"]
+    assert [(one["code"], one["kind"]) for one in platform.rejected] == [("unreadable", "webhook")] * 2
+    assert all("subscribe to those only" in one["reason"] for one in platform.rejected)
+    assert ["comment" in one["raw"] for one in platform.rejected] == [True, False]
 
 
 @pytest.mark.parametrize(
