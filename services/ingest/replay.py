@@ -123,6 +123,8 @@ def mended(line: bytes) -> Mended:
         one = msgspec.convert(found, Mended)
     except msgspec.ValidationError as error:
         raise Rejected("not_a_line", f"it is no line of `rapport rejected export`: {error}") from None
+    if millis(one.received_at, "received_at") is None:
+        raise Rejected("not_a_line", "`received_at` is empty: it is the time of an item without one")
     if not 0 < len(one.id) <= MESSAGE_ID_LENGTH:
         raise Rejected("not_a_line", f"`id` has {len(one.id)} characters; expected 1 to {MESSAGE_ID_LENGTH}")
     return one

@@ -86,3 +86,6 @@ def test_a_replay_says_what_it_needs(rapport: Command, up: Platform, tmp_path: P
     assert ended.exit_code == 1 and "no source 'gone'" in ended.stderr and up.config.name
     assert "either" in rapport("rejected", "replay", str(file), "--code", "x").stderr
     assert rapport("rejected", "replay", str(tmp_path / "none")).exit_code == 1
+    assert "two sides" in rapport("rejected", "replay", str(file), "--rename", "user_id").stderr
+    file.write_text(json.dumps(line | {"received_at": "yesterday"}))
+    assert "`received_at` yesterday" in rapport("rejected", "replay", str(file)).stderr

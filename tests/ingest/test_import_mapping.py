@@ -183,6 +183,12 @@ def test_an_hour_that_clocks_show_twice_is_the_first_and_words_are_true_and_fals
     assert [text(cell) for cell in (17.0, 17.5, True, b"x", 10**20)] == ["17", "17.5", "true", "x", str(10**20)]
 
 
+def test_nothing_is_left_out_however_it_is_written() -> None:
+    said = Mapping.model_validate({"type": "identify", "userId": "a", "traits": {"b": "b"}, "empty": ("", "NULL", "-")})
+    for cell in (None, "", "  ", "NULL", " - ", float("nan")):
+        assert "traits" not in Calls(said, "import").call(("u1", cell))
+
+
 def test_a_cell_that_does_not_fit_is_told_with_column_and_field() -> None:
     said = Mapping.model_validate(
         {"type": "identify", "userId": "a", "traits": {"age": Value(column="b", type="number")}}

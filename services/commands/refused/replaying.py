@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,13 +11,14 @@ from services.commands.imports.sending import ENVELOPE, Tally, post
 from services.commands.options import AsJson, ConfigFolder, Data, InWorkspace, settings_of
 from services.commands.reach import http, running_on
 from services.commands.refused.asking import Code, Field, OfSource, asking
-from services.commands.send import pairs
 from services.commands.show import json_line, plain, remarks
+from services.conditions import exact
 from services.configuration import load_config
 from services.errors import RapportError, Rejected
 from services.ingest.imports.row import Row, batches
 from services.ingest.replay import WEBHOOK, Edit, Moved, again, call_of, edited, mended
 from services.ingest.sources import Limits, Source
+from services.ingest.stamps import millis
 from services.runtime import refused
 from services.runtime.refused import Which
 
@@ -92,9 +92,21 @@ def replay(
 
 
 def _edits(put: Sequence[str], rename: Sequence[str]) -> list[Edit]:
-    """Renames first, so that what is set has the last word."""
-    moved: list[Edit] = [(to, Moved(path)) for path, to in pairs(list(rename)).items() if isinstance(to, str)]
-    return [*moved, *pairs(list(put)).items()]
+    """Renames first, so that what is set has the last word. A value that is JSON stays it, any other is text."""
+    moved: list[Edit] = [(to, Moved(path)) for path, to in map(_pair, rename)]
+    return [*moved, *((path, _value(text)) for path, text in map(_pair, put))]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    path, equals, value = text.partition("=")
+    if not (path and equals and value):
+        raise RapportError(f"{text!r} has not two sides, like user_id=userId")
+    return path, value
+
+
+def _value(text: str) -> Any:
+    found = exact.value(text)
+    return text if found is None and text != "null" else found
 
 
 def _of_file(file: Path, edits: Sequence[Edit], tally: Tally) -> Iterator[Ready]:
@@ -105,10 +117,9 @@ def _of_file(file: Path, edits: Sequence[Edit], tally: Tally) -> Iterator[Ready]
                     continue
                 try:
                     one = mended(line)
-                    at = int(datetime.fromisoformat(one.received_at).timestamp() * 1_000)
-                    item = again(edited(one.call, edits), one.id, at)
-                except (Rejected, ValueError, OverflowError) as error:
-                    tally.add(str(file), [Row(number, b"", str(error), getattr(error, "code", "not_a_line"))], [])
+                    item = again(edited(one.call, edits), one.id, millis(one.received_at, "received_at") or 0)
+                except Rejected as error:
+                    tally.add(str(file), [Row(number, b"", str(error), error.code, error.field)], [])
                 else:
                     yield Ready(one.workspace, one.source, Row(number, item), one.id)
     except OSError as error:

@@ -93,7 +93,10 @@ class Calls:
 
         def part(cells: Cells) -> Any:
             cell = cells[at]
-            if cell is None or (type(cell) is str and (cell in empty or cell.strip() in empty)):
+            if type(cell) is str:
+                if cell in empty or cell.strip() in empty:
+                    return None
+            elif cell is None or cell != cell:  # NaN is how some programs write nothing into a column of numbers
                 return None
             return converted(convert, cell, column, field)
 

@@ -105,7 +105,12 @@ class NdjsonFile:
             if isinstance(found, dict):
                 yield Line(number, tuple([exact.find(found, column) for column in wanted]), msgspec.Raw(text))
             else:
-                yield Line(number, None, _kept(text, self._longest), problem or "the row is nested too deep")
+                yield Line(
+                    number,
+                    None,
+                    _kept(text, self._longest),
+                    problem or "the row is nested too deep, or holds half a character",
+                )
 
 
 def _kept(text: bytes, longest: int) -> str:
