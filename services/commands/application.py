@@ -79,7 +79,7 @@ def loaded(name: str) -> Any:
         return typer.main.get_command(alone)
     default = command.get("")
     group = typer.Typer(
-        name=name, help=None if default else said, add_completion=False, pretty_exceptions_enable=False,
+        name=name, help=inspect.getdoc(default) if default else said, add_completion=False, pretty_exceptions_enable=False,
         no_args_is_help=default is None, invoke_without_command=default is not None,
     )  # fmt: skip
     if default is not None:
