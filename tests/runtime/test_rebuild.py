@@ -69,7 +69,7 @@ def carry(file: StateFile, log_path: Path, rules: IdentityRules, archived: Seque
         log, db = frames.open_reader(log_path), file.db
         stages = processors(config(rules), rebuild.generation(db), {}, 7)
         read = archive.read_all(log, FromArchive(archived))
-        engine = Engine(file, stages, read, lambda: 5_000, turn=2, restored_before=rebuild.restored_before(db))
+        engine = Engine(file, stages, read, lambda: 5_000, 2, 100, restored_before=rebuild.restored_before(db))
         await engine.load()
         while await engine.turn():
             pass

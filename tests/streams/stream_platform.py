@@ -77,7 +77,7 @@ class World:
         stages = processors(config, rebuild.generation(self.file.db), {}, 7)
         read = archive.read_all(self.log, NoArchive(Settings(), ""))
         engine = Engine(
-            self.file, stages, read, self._clock, self._turn, restored_before=rebuild.restored_before(self.file.db)
+            self.file, stages, read, self._clock, self._turn, 100, restored_before=rebuild.restored_before(self.file.db)
         )
         asyncio.run(engine.load())
         return engine
