@@ -31,6 +31,7 @@ _PANELS = {
     },
     "People": {
         "profile": ("profile", "profile", "Show one person."),
+        "traits": ("traits", "TRAITS", "What is computed of people; fill in its history; its SQL."),
         "query": ("query", "query", "Ask ClickHouse in SQL."),
     },
     "Follow-ups": {
@@ -79,8 +80,8 @@ def loaded(name: str) -> Any:
         return typer.main.get_command(alone)
     default = command.get("")
     group = typer.Typer(
-        name=name, help=inspect.getdoc(default) if default else said, add_completion=False, pretty_exceptions_enable=False,
-        no_args_is_help=default is None, invoke_without_command=default is not None,
+        name=name, help=inspect.getdoc(default) if default else said, no_args_is_help=default is None,
+        invoke_without_command=default is not None, add_completion=False, pretty_exceptions_enable=False,
     )  # fmt: skip
     if default is not None:
         group.callback()(_unless_below(default))
