@@ -4,6 +4,7 @@ Traits come from identify calls only: other calls carry the context of a device,
 `traits.consent`, which is the consent ledger (consent.py) and no trait.
 """
 
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.conditions import exact
 from services.conditions.subject import Facts, event_name
 from services.profile import amounts, collect, consent
 from services.profile.cell import CHANNELS, TRAITS, Cell, bounded, greatest_text, least_text, plus_text
+from services.profile.collect import Moment
 from services.profile.definitions import Computed, Definitions
 from services.profile.windows import entered
 
@@ -53,7 +55,7 @@ def _one_more(counts: dict[str, int], name: str) -> dict[str, int]:
     return counts | {name: counts.get(name, 0) + 1}
 
 
-def _time(cell: Cell, event: str, moment: collect.Moment, definitions: Definitions) -> None:
+def _time(cell: Cell, event: str, moment: Moment, definitions: Definitions) -> None:
     """When it was, for conditions that ask."""
     within = definitions.windows.get(event)
     if within is not None:
@@ -88,7 +90,7 @@ def _look(raw: Any) -> dict[str, msgspec.Raw]:
 def _compute(cell: Cell, touchpoint: Touchpoint, steps: tuple[Computed, ...]) -> None:
     """The computed traits that this event feeds."""
     properties = exact.properties(touchpoint.properties)
-    subject = Facts(properties=properties)
+    subject, moment = Facts(properties=properties), (touchpoint.timestamp, touchpoint.message_id)
     for step in steps:
         if step.where is not None and not step.where(subject):
             continue
@@ -96,10 +98,10 @@ def _compute(cell: Cell, touchpoint: Touchpoint, steps: tuple[Computed, ...]) ->
         if text is None:
             continue
         if step.within is None:
-            _put(cell, step, (touchpoint.timestamp, touchpoint.message_id), text)
+            _PUT[step.kind](cell, step.key, moment, text)
         else:
-            entry = (touchpoint.timestamp, touchpoint.message_id, text)
-            cell.windows = cell.windows | {step.key: entered(cell.windows.get(step.key), step.within, entry)}
+            window = entered(cell.windows.get(step.key), step.within, (*moment, text))
+            cell.windows = cell.windows | {step.key: window}
 
 
 def _taken(cell: Cell, kind: str, value: Any) -> str | None:
@@ -121,32 +123,55 @@ def _taken(cell: Cell, kind: str, value: Any) -> str | None:
     return text
 
 
-def _put(cell: Cell, step: Computed, moment: collect.Moment, text: str) -> None:
-    """The taken value into the part of the cell that its kind is kept in."""
-    key, kind = step.key, step.kind
-    if kind in ("count", "average"):
-        cell.counts = _one_more(cell.counts, key)
-    if kind in ("sum", "average"):
-        cell.sums = cell.sums | {key: plus_text(cell.sums.get(key, "0"), text)}
-    elif kind == "first":
-        cell.firsts = cell.firsts | {key: min(cell.firsts.get(key, (*moment, text)), (*moment, text))}
-    elif kind == "last":
-        cell.lasts = cell.lasts | {key: max(cell.lasts.get(key, (*moment, text)), (*moment, text))}
-    elif kind == "min":
-        cell.lows = cell.lows | {key: least_text(cell.lows.get(key, text), text)}
-    elif kind == "max":
-        cell.highs = cell.highs | {key: greatest_text(cell.highs.get(key, text), text)}
-    elif kind == "days_since":
-        cell.latest = cell.latest | {key: max(cell.latest.get(key, moment), moment)}
-    elif kind != "count":
-        _collect(cell, step, moment, text)
+def _count(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.counts = _one_more(cell.counts, key)
 
 
-def _collect(cell: Cell, step: Computed, moment: collect.Moment, text: str) -> None:
-    key = step.key
-    if step.kind == "most_frequent":
-        cell.tallies = cell.tallies | {key: collect.tallied(cell.tallies.get(key, {}), {text: 1})}
-    elif step.kind == "distinct":
-        cell.sketches = cell.sketches | {key: collect.with_hash(cell.sketches.get(key, ()), collect.hashed(text))}
-    else:
-        cell.lists = cell.lists | {key: collect.listed(cell.lists.get(key, {}), {text: moment})}
+def _sum(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.sums = cell.sums | {key: plus_text(cell.sums.get(key, "0"), text)}
+
+
+def _average(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    _count(cell, key, moment, text)
+    _sum(cell, key, moment, text)
+
+
+def _min(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.lows = cell.lows | {key: least_text(cell.lows.get(key, text), text)}
+
+
+def _max(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.highs = cell.highs | {key: greatest_text(cell.highs.get(key, text), text)}
+
+
+def _first(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    valued = (*moment, text)
+    cell.firsts = cell.firsts | {key: min(cell.firsts.get(key, valued), valued)}
+
+
+def _last(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    valued = (*moment, text)
+    cell.lasts = cell.lasts | {key: max(cell.lasts.get(key, valued), valued)}
+
+
+def _latest(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.latest = cell.latest | {key: max(cell.latest.get(key, moment), moment)}
+
+
+def _tally(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.tallies = cell.tallies | {key: collect.tallied(cell.tallies.get(key, {}), {text: 1})}
+
+
+def _sketch(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.sketches = cell.sketches | {key: collect.with_hash(cell.sketches.get(key, ()), collect.hashed(text))}
+
+
+def _list(cell: Cell, key: str, moment: Moment, text: str) -> None:
+    cell.lists = cell.lists | {key: collect.listed(cell.lists.get(key, {}), {text: moment})}
+
+
+# The taken value into the part of the cell that its kind is kept in.
+_PUT: dict[str, Callable[[Cell, str, Moment, str], None]] = {
+    "count": _count, "sum": _sum, "average": _average, "min": _min, "max": _max, "first": _first, "last": _last,
+    "most_frequent": _tally, "distinct": _sketch, "unique": _list, "days_since": _latest,
+}  # fmt: skip

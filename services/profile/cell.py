@@ -68,7 +68,7 @@ decode = msgspec.json.Decoder(Cell).decode
 
 def join(one: Cell, other: Cell) -> Cell:
     """The cell of both cells' touchpoints, which must not overlap. It may share maps with them."""
-    return Cell(
+    found = Cell(
         touchpoints=one.touchpoints + other.touchpoints,
         first_seen=_least(one.first_seen, other.first_seen),
         last_seen=_greatest(one.last_seen, other.last_seen),
@@ -81,16 +81,30 @@ def join(one: Cell, other: Cell) -> Cell:
         firsts=_merged(one.firsts, other.firsts, min),
         lasts=_merged(one.lasts, other.lasts, max),
         left_out=one.left_out + other.left_out,
-        lows=_merged(one.lows, other.lows, least_text),
-        highs=_merged(one.highs, other.highs, greatest_text),
-        latest=_merged(one.latest, other.latest, max),
-        tallies=_merged(one.tallies, other.tallies, tallied),
-        sketches=_merged(one.sketches, other.sketches, sketched),
-        lists=_merged(one.lists, other.lists, listed),
-        windows=_merged(one.windows, other.windows, united),
-        moments=_merged(one.moments, other.moments, united),
-        recent=_merged(one.recent, other.recent, max),
     )
+    if _has_rare(one) or _has_rare(other):
+        _join_rare(found, one, other)
+    return found
+
+
+def _join_rare(found: Cell, one: Cell, other: Cell) -> None:
+    """What most definitions do not ask for: most cells have none of it, and joining them costs nothing for it."""
+    found.lows = _merged(one.lows, other.lows, least_text)
+    found.highs = _merged(one.highs, other.highs, greatest_text)
+    found.latest = _merged(one.latest, other.latest, max)
+    found.tallies = _merged(one.tallies, other.tallies, tallied)
+    found.sketches = _merged(one.sketches, other.sketches, sketched)
+    found.lists = _merged(one.lists, other.lists, listed)
+    found.windows = _merged(one.windows, other.windows, united)
+    found.moments = _merged(one.moments, other.moments, united)
+    found.recent = _merged(one.recent, other.recent, max)
+
+
+def _has_rare(cell: Cell) -> bool:
+    return bool(
+        cell.lows or cell.highs or cell.latest or cell.tallies or cell.sketches or cell.lists or cell.windows
+        or cell.moments or cell.recent
+    )  # fmt: skip
 
 
 def bounded(values: dict[str, Any], most: int) -> dict[str, Any]:

@@ -23,13 +23,10 @@ def value(cell: Cell, computed: Computed, now: int) -> Any:
 
 def text(cell: Cell, computed: Computed, now: int) -> str | None:
     """The same as JSON text."""
+    kind, key = computed.kind, computed.key
     if computed.within is not None:
-        entries: Any = since(cell.windows.get(computed.key, (0, ()))[1], now - computed.within)
-        return _of_entries(entries, computed.kind)
-    return _of_cell(cell, computed.kind, computed.key, now)
-
-
-def _of_cell(cell: Cell, kind: str, key: str, now: int) -> str | None:
+        entries: Any = since(cell.windows.get(key, (0, ()))[1], now - computed.within)
+        return _of_entries(entries, kind)
     if kind == "count":
         return str(cell.counts.get(key, 0))
     if kind == "sum":
@@ -37,6 +34,10 @@ def _of_cell(cell: Cell, kind: str, key: str, now: int) -> str | None:
     if kind in ("first", "last"):
         valued = (cell.firsts if kind == "first" else cell.lasts).get(key)
         return None if valued is None else valued[2]
+    return _of_rare(cell, kind, key, now)
+
+
+def _of_rare(cell: Cell, kind: str, key: str, now: int) -> str | None:
     if kind == "average":
         return _average(int(cell.sums.get(key, "0")), cell.counts.get(key, 0))
     if kind in ("min", "max"):

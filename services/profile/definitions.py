@@ -158,8 +158,9 @@ class Definitions:
             self.by_event[trait.event] = (*self.by_event.get(trait.event, ()), self.by_name[trait.name])
         self.who = _compiled(self.audiences)
         self.clocks: tuple[Clock, ...] = clocks((audience.who for audience in self.audiences), self.by_name)
+        self.still = tuple(one for one in self.computed if not one.moving())
         # Whether nothing that is read of a person depends on when it is read:
-        self.timeless = not (self.asked.within or self.asked.sequences or any(one.moving() for one in self.computed))
+        self.timeless = not (self.asked.within or self.asked.sequences or len(self.still) < len(self.computed))
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:

@@ -50,7 +50,7 @@ class View:
         """A profile's `traits`, `computed`, `consent` and `events`, without what depends on the instant."""
         if self._texts is None:
             cell, definitions = self.cell, self._definitions
-            computed = _computed(self, (one for one in definitions.computed if not one.moving()))
+            computed = _computed(self, definitions.still)
             self._texts = (_traits(cell), computed, _consent(cell), _counts(_events(cell, definitions)))
         return self._texts
 
