@@ -10,7 +10,7 @@ const VISITOR = "rapport:anonymousId";
 const USER = "rapport:userId";
 const SESSION = "rapport:session";
 const CONSENT = "rapport:consent";
-const COOKIE = "rapport_id";
+const COOKIE = "rapport_id"; // the visitor too, because subdomains can share it
 
 const SECOND = 1000;
 const IDLE = 30 * 60 * SECOND; // a session ends after this long without a call
@@ -19,6 +19,7 @@ const QUEUED = 500; // calls that wait at most; then the oldest goes
 const LARGEST = 32768; // bytes of one call, as Rapport takes it
 const AT_ONCE = 50; // calls in one request
 const BYTES = 60000; // of one request: browsers let 64 KiB go out when a page ends
+const YEAR = 365 * 24 * 3600; // seconds
 const PAUSE = 200; // ms that a call waits for others to come along
 const LONGEST = 60 * SECOND; // between two attempts
 
@@ -80,14 +81,19 @@ function cookie(value, age) {
 function anonymousId() {
   const kept = !waiting && (document.cookie.match(/(?:^|; )rapport_id=([\w-]+)/) || [])[1];
   const id = kept || store[VISITOR] || random();
+  if (store[VISITOR] && store[VISITOR] !== id) forget(); // on another subdomain the visitor became somebody else
   if (store[VISITOR] !== id) write(VISITOR, id);
-  if (!waiting && kept !== id) cookie(id, 365 * 24 * 3600);
+  if (!waiting && kept !== id) cookie(id, YEAR);
   return id;
 }
 
-function reset() {
+function forget() {
   for (const name of [VISITOR, USER, SESSION]) delete store[name];
-  if (!waiting) cookie("", 0);
+}
+
+function reset() {
+  forget();
+  if (!waiting && !refused) cookie(random(), YEAR);
 }
 
 // ---- the session and the page, which become the context of every call
@@ -141,10 +147,11 @@ function context() {
 function add(type, fields) {
   if (refused) return;
   try {
-    const told = context(); // first, because it may begin a session, which is a call too
+    const visitor = anonymousId();
+    const told = context(); // may begin a session, which is a call too and comes before
     const now = Date.now();
     const messageId = now.toString(36) + (made++ % 1296).toString(36).padStart(2, "0") + random().slice(12);
-    const who = { anonymousId: anonymousId(), userId: store[USER] };
+    const who = { anonymousId: visitor, userId: store[USER] };
     const call = { type, messageId, ...who, timestamp: new Date(now).toISOString(), context: told, ...fields };
     const text = JSON.stringify(call);
     if (new Blob([text]).size > LARGEST) throw new Error(`it is larger than ${LARGEST} bytes`);
@@ -198,8 +205,11 @@ function consent(choices) {
   }
   const tell = () => add("identify", { traits: { consent: choices } });
   if (all.analytics === false) {
-    if (!waiting) tell();
-    reset();
+    if (!waiting) {
+      tell();
+      cookie("", 0);
+    }
+    forget();
     store = waiting ? storage() : store; // what waited in memory is gone; what was allowed before is still sent
     waiting = false;
     refused = true;

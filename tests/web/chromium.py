@@ -20,6 +20,7 @@ from services.ingest.sources import Limits
 from tests.ingest.ingest_platform import Platform
 
 ROOT = Path(__file__).parents[2]
+ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP *.shop.test 127.0.0.1"]
 PACKAGES = ROOT / ".cache" / "npm" / "node_modules"
 
 
@@ -41,7 +42,7 @@ def chromium() -> Iterator[Browser]:
     paths = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     path = next(filter(None, paths), None) or lacking("there is no Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -1,18 +1,13 @@
 """Our own script in a real browser: what it notices, what it keeps, and what it never does."""
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.web.chromium import ROOT, Collector, Site, eventually, lacking, said
+from tests.web.chromium import Collector, Site, eventually, said
 
-SCRIPT = ROOT / "sdk" / "web" / "rapport.min.js"
 TAG = '<!doctype html><title>Shop</title><script src="{url}/rapport.js" data-key="key-web"{more}></script>'
 
 
@@ -81,10 +76,11 @@ def test_pages_of_a_single_page_application_are_seen(context: BrowserContext, si
       history.replaceState({}, "", "/thanks"); await soon()
       history.pushState({}, "", "/more"); await soon()
       history.back(); await soon()
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }))  // back to a page that was kept whole
     }""")
-    seen = [one["properties"] for one in collector.sent(6) if one["type"] == "page"]
+    seen = [one["properties"] for one in collector.sent(7) if one["type"] == "page"]
     assert [(one["path"], one["search"]) for one in seen] == [
-        ("/", ""), ("/cart", "?step=1"), ("/thanks", ""), ("/more", ""), ("/thanks", ""),
+        ("/", ""), ("/cart", "?step=1"), ("/thanks", ""), ("/more", ""), ("/thanks", ""), ("/thanks", ""),
     ]  # fmt: skip
     assert seen[1]["title"] == "Cart"
     assert seen[1]["referrer"] == f"{site.url}/"
@@ -137,6 +133,26 @@ def test_another_person_at_the_same_browser_does_not_inherit_the_visitor(
     assert first == again
     assert other[0] == "user_id:2"
     assert other[1] != first[1]
+
+
+def test_subdomains_share_a_visitor_and_hear_of_a_reset(
+    context: BrowserContext, site: Site, collector: Collector
+) -> None:
+    page = opened(context, site, collector, 'data-pages="false" data-cookie-domain="shop.test"')
+    first, second = (site.url.replace("localhost", f"{name}.shop.test") for name in ("www", "blog"))
+    for address, script in [
+        (first, "rapport.identify('u1')"),
+        (second, "rapport.identify('u1'); rapport.track('Read')"),
+        (first, "rapport.reset(); rapport.track('Out')"),
+        (second, "rapport.track('Read More')"),
+    ]:
+        page.goto(address)
+        page.evaluate(script)
+        eventually(lambda: not queued(page))
+    read, out, more = (one["identifiers"] for one in collector.sent() if one["event"] in ("Read", "Out", "Read More"))
+    assert read == collector.sent()[1]["identifiers"]
+    assert out == more
+    assert (len(more), more[0] in read) == (1, False)
 
 
 def test_calls_made_before_the_script_is_there_are_not_lost(
@@ -366,14 +382,3 @@ def test_pages_cannot_read_what_is_not_meant_for_them(
         collector.url,
     )
     assert outcomes == ["refused", "refused", 200]
-
-
-def test_the_built_script_is_that_of_its_source(tmp_path: Path) -> None:
-    if not shutil.which("npm"):
-        lacking("there is no Node")
-    built = tmp_path / "built.js"
-    done = subprocess.run(["bash", "scripts/web.sh", str(built)], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode and not os.environ.get("CI"):
-        pytest.skip(done.stderr[-500:])
-    assert not done.returncode, done.stderr
-    assert built.read_text() == SCRIPT.read_text(), "run `make web`"
