@@ -238,7 +238,7 @@ def test_a_message_is_on_the_topic_with_its_data_and_settled_at_once(world: Worl
     (action,) = world.topic.lines
     assert (action.kind, fast.loads(action.data), action.held) == ("message", {"list": "vip", "score": 7.5}, "")
     row = life()
-    assert (row.status, row.attempt, row.recipient) == ("sent", 0, "") and not world.web.calls
+    assert (row.status, row.attempt, row.recipient) == ("sent", 1, "the topic actions") and not world.web.calls
 
 
 @pytest.mark.parametrize(

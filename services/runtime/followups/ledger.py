@@ -204,10 +204,11 @@ def told(send: Send) -> Delivery:
 def fresh_row(action: Action, now: int) -> Send:
     """The row of an action that has just been taken: due at once. What the rule held is held; a message has been sent
     by being on the topic `actions`."""
-    status: Status = "held" if action.held else "sent" if action.kind == "message" else "waiting"
+    published = action.kind == "message" and not action.held
+    status: Status = "held" if action.held else "sent" if published else "waiting"
     return Send(
         action.key, action.workspace, action.rule, action.kind, action.anchor, action.profile_id, fast.dumps(action),
-        status, 0, now, action.held, "", now,
+        status, int(published), now, action.held, "the topic actions" if published else "", now,
     )  # fmt: skip
 
 
