@@ -34,8 +34,8 @@ def deliveries(
     statuses = chosen(status)
     with reading(files_of(settings_of(data=data)).ledger) as ledger:
         counts = ledger.execute(
-            "SELECT rule, kind, status, count(*) FROM sends WHERE workspace = coalesce(?, workspace)"
-            " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            "SELECT workspace, rule, kind, status, count(*) FROM sends WHERE workspace = coalesce(?, workspace)"
+            " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
             (workspace,),
         ).fetchall()
         chosen_rows = [send for send in rows(ledger, statuses, limit=-1) if workspace in (None, send.workspace)]
@@ -47,10 +47,10 @@ def deliveries(
     if not counts:
         typer.echo("no follow-up was made yet")
         return
-    table("follow-ups", ("rule", "kind", "status", "how many"), counts, numbers=("how many",))
+    table("follow-ups", ("workspace", "rule", "kind", "status", "how many"), counts, numbers=("how many",))
     for one in found:
         typer.echo(plain(as_text(one)))
-    if "held" not in statuses and any(row[2] == "held" for row in counts):
+    if "held" not in statuses and any(row[3] == "held" for row in counts):
         remarks().print("why some are held: `rapport deliveries --status held`")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.commands.options import Data, settings_of
+from services.commands.options import Data, InWorkspace, settings_of
 from services.commands.reach import ask, files_of, http, reading, running_on
 from services.errors import RapportError
 from services.runtime.files import Files
@@ -23,6 +23,7 @@ def resend(
     rule: Annotated[
         str | None, typer.Option(metavar="NAME", help="All of this rule that were not sent, held ones too.")
     ] = None,
+    workspace: InWorkspace = None,
     everything: Annotated[bool, typer.Option("--all", help="All that ended badly; what is held stays held.")] = False,
     data: Data = None,
 ) -> None:
@@ -32,13 +33,14 @@ def resend(
 
     \b
     rapport resend main/order_to_crm/0//order-1042
-    rapport resend --rule order_to_crm
+    rapport resend --rule order_to_crm --workspace main
     rapport resend --all
     """
     settings = settings_of(data=data)
     running, files = running_on(settings), files_of(settings)
     possible = not_sent(files)
-    wanted = [key for key, send in possible.items() if rule == send.rule or (everything and send.status in AGAIN)]
+    there = {key: send for key, send in possible.items() if workspace in (None, send.workspace)}
+    wanted = [key for key, send in there.items() if rule == send.rule or (everything and send.status in AGAIN)]
     wanted = list(dict.fromkeys([*wanted, *(keys or [])]))
     if not (keys or rule or everything):
         raise RapportError("say which: KEY, --rule NAME or --all; `rapport deliveries` lists them")

@@ -60,7 +60,7 @@ def _lines(
     """What the topic carries, for ever or to its present end. Standard output is flushed before each wait."""
     at = frames.end(reader, topic)
     if from_start and TOPICS[topic].retention is None:
-        yield from _documents(reader, settings)
+        yield from _documents(reader, topic, settings)
     elif from_start:
         at = frames.beginning(reader, topic)
     while True:
@@ -73,14 +73,15 @@ def _lines(
         time.sleep(PAUSE)
 
 
-def _documents(reader: sqlite3.Connection, settings: Settings) -> Iterator[bytes]:
+def _documents(reader: sqlite3.Connection, topic: str, settings: Settings) -> Iterator[bytes]:
     """The snapshot of a compacted topic, by the configuration that the platform works by, if it is up."""
     from services.configuration import load_config  # half a second that following the log need not pay
-    from services.runtime.streams.documents import Documents
+    from services.runtime.streams.documents import documents_of
 
     running = find_running(files_of(settings))
     config = load_config(Path(running.config) if running else settings.config)
-    yield from Documents(config.definitions).every(reader, None)
+    documents = documents_of(TOPICS[topic], config.definitions)
+    yield from documents.every(reader, None) if documents else ()
 
 
 def one_line(message: Any) -> str:

@@ -23,7 +23,7 @@ from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 from services.runtime.streams import api
-from services.runtime.streams.documents import Documents
+from services.runtime.streams.documents import documents_of
 from services.runtime.streams.following import Following
 from services.runtime.streams.reader import StreamReader
 
@@ -160,4 +160,4 @@ def client(path: Path, heartbeat: float = 15.0, settings: Settings | None = None
 
 def reader(topic: str, workspace: str = "main") -> StreamReader:
     """A reader by itself."""
-    return StreamReader(TOPICS[topic], workspace, Documents(DEFINITIONS))
+    return StreamReader(TOPICS[topic], workspace, documents_of(TOPICS[topic], DEFINITIONS))

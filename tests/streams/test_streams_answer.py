@@ -13,7 +13,7 @@ from schemas import fast
 from schemas.topics import TOPICS
 from services.runtime import frames
 from services.runtime.settings import Settings
-from services.runtime.streams import following
+from services.runtime.streams import documents, following
 from tests.streams.stream_platform import World, client, reader, records, touchpoint
 
 PUBLIC = sorted(name for name, topic in TOPICS.items() if topic.public)
@@ -37,6 +37,11 @@ def test_every_public_topic_has_a_route_that_is_described(world: World, topic: s
     described = there.app.openapi()["paths"][f"/v1/streams/{topic}"]["get"]
     assert {"200", "400", "401", "410", "503"} <= described["responses"].keys()
     assert "Compacted" in described["description"] or "retained" in described["description"]
+
+
+def test_every_compacted_topic_has_its_snapshot() -> None:
+    compacted = {topic.producers[0] for topic in TOPICS.values() if topic.public and topic.retention is None}
+    assert compacted <= documents.MAKERS.keys(), "services/runtime/streams/documents.py says what makes a document"
 
 
 def test_what_is_not_public_has_none(world: World) -> None:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from schemas.topics import TOPICS, Topic
 from services.profile.definitions import Definitions
-from services.runtime.streams.documents import Documents
+from services.runtime.streams.documents import Documents, documents_of
 from services.runtime.streams.following import MOST, Following, Opened
 from services.runtime.streams.reader import Gone, StreamReader
 
@@ -54,11 +54,10 @@ class Lines(StreamingResponse):
 def router(following: Following, definitions: Definitions, guard: Any) -> APIRouter:
     """One route for each public topic; `guard` is the dependency that lets a reader in or answers 401."""
     api = APIRouter(prefix="/v1/streams", tags=["Streams"], dependencies=[guard])
-    documents = Documents(definitions)
     for name, topic in TOPICS.items():
         if topic.public:
             about = f"{_KEPT if topic.retention else _COMPACTED}\n{_WHAT}"
-            route = _route(following, topic, documents)
+            route = _route(following, topic, documents_of(topic, definitions))
             api.add_api_route(
                 f"/{name}", route, summary=f"Follow {name}", description=about, responses=_ANSWERS,
                 response_class=Lines, status_code=200, operation_id=f"stream_{name}",
@@ -66,7 +65,7 @@ def router(following: Following, definitions: Definitions, guard: Any) -> APIRou
     return api
 
 
-def _route(following: Following, topic: Topic, documents: Documents) -> Callable[..., Awaitable[Lines]]:
+def _route(following: Following, topic: Topic, documents: Documents | None) -> Callable[..., Awaitable[Lines]]:
     async def stream(
         start: Annotated[str, Query(alias="from", description=_FROM)] = "beginning",
         workspace: str = "main",

@@ -7,27 +7,31 @@ may come once in the snapshot and once more afterwards; its version only grows.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from schemas import fast
+from schemas.topics import Topic
 from services.profile.definitions import Definitions
 from services.profile.person import Person, document
 from services.runtime import rebuild
 
 KEYS = 200  # records of one page
 
-_PAGE = "SELECT key, value FROM records_assemble WHERE key > ? ORDER BY key LIMIT ?"
+# Of the stage that publishes a compacted topic: its record of a key, and what makes the document of it
+MAKERS: dict[str, tuple[type[msgspec.Struct], Callable[[Any, Definitions, int], fast.Profile]]] = {
+    "assemble": (Person, document),
+}
 
 
-class _Whose(msgspec.Struct, tag="person"):
-    """What decides whether a record belongs to a snapshot at all: many are another workspace's."""
+class _Whose(msgspec.Struct):
+    """What decides whether a record belongs to a snapshot at all: many are another workspace's, or no document's."""
 
-    workspace: str
-    count: int
+    workspace: str = ""
+    count: int = 0
 
 
 class Page(NamedTuple):
@@ -38,12 +42,14 @@ class Page(NamedTuple):
 
 
 class Documents:
-    """Makes the documents that the engine publishes, by the definitions in force."""
+    """Makes the documents that a stage of MAKERS publishes, by the definitions in force."""
 
-    def __init__(self, definitions: Definitions):
+    def __init__(self, stage: str, definitions: Definitions):
+        record, self._document = MAKERS[stage]
         self._definitions = definitions
+        self._page = f"SELECT key, value FROM records_{stage} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
         self._whose = msgspec.msgpack.Decoder(_Whose).decode
-        self._person = msgspec.msgpack.Decoder(Person).decode
+        self._record = msgspec.msgpack.Decoder(record).decode
 
     def every(self, db: sqlite3.Connection, workspace: str | None) -> Iterator[bytes]:
         """All documents of a workspace (None: of all), page by page."""
@@ -55,9 +61,9 @@ class Documents:
 
     def page(self, db: sqlite3.Connection, workspace: str | None, after: str) -> Page:
         """The documents of a workspace (None: of all) behind the key `after`. The caller's transaction."""
-        rows = db.execute(_PAGE, (after, KEYS)).fetchall()
+        rows = db.execute(self._page, (after, KEYS)).fetchall()
         generation = rebuild.generation(db)
-        found = [(key, self._document(value, generation)) for key, value in rows if self._belongs(value, workspace)]
+        found = [(key, self._made(value, generation)) for key, value in rows if self._belongs(value, workspace)]
         return Page(found, rows[-1][0] if len(rows) == KEYS else None)
 
     def _belongs(self, value: bytes, workspace: str | None) -> bool:
@@ -65,8 +71,14 @@ class Documents:
         whose = self._whose(value)
         return whose.count > 0 and workspace in (None, whose.workspace)
 
-    def _document(self, value: bytes, generation: int) -> bytes:
-        return fast.dumps(document(self._person(value), self._definitions, generation))
+    def _made(self, value: bytes, generation: int) -> bytes:
+        return fast.dumps(self._document(self._record(value), self._definitions, generation))
+
+
+def documents_of(topic: Topic, definitions: Definitions) -> Documents | None:
+    """The snapshot of a topic; None for one that has none."""
+    stage = topic.producers[0]
+    return Documents(stage, definitions) if topic.retention is None and stage in MAKERS else None
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Page(NamedTuple):
 class StreamReader:
     """Reads one topic in one workspace. It keeps nothing: connections and places are handed in."""
 
-    def __init__(self, topic: Topic, workspace: str, documents: Documents):
+    def __init__(self, topic: Topic, workspace: str, documents: Documents | None):
         self.topic, self._workspace, self._documents = topic, workspace, documents
         routed = msgspec.defstruct("Routed", [("workspace", str), (topic.key, str)])
         self._routed: Any = msgspec.json.Decoder(routed).decode
@@ -45,7 +45,7 @@ class StreamReader:
         for a position from which reading cannot go on."""
         topic = self.topic.name
         with one_instant(db):
-            if wanted == "now" or (wanted == "beginning" and self.topic.retention is None):
+            if wanted == "now" or (wanted == "beginning" and self._documents is not None):
                 after = "" if wanted == "beginning" else None
                 return Place(frames.end(db, topic), 0, frames.newest(db, topic), after)
             if wanted == "beginning":
@@ -65,10 +65,12 @@ class StreamReader:
         with one_instant(db):
             self._hold(db, place)
             name = self._name(db)
-            if place.after is not None:
-                return self._snapshot(db, name, place, place.after)
+            if place.after is not None and self._documents is not None:
+                page = self._documents.page(db, self._workspace, place.after)
+                lines = [_line(position.text(name, place._replace(after=k)), k, v) for k, v in page.documents]
+                return Page(lines, place._replace(after=page.after), place.offset)
             found, end = frames.read(db, self.topic.name, place.offset, LINES), frames.end(db, self.topic.name)
-        lines: list[bytes] = []
+        lines = []
         for frame in found:
             lines += self._lines(name, frame, place.line)
             place = Place(frame.offset + 1, 0, frame.at)
@@ -83,11 +85,6 @@ class StreamReader:
         row = db.execute("SELECT at FROM frames WHERE topic = ? AND offset = ?", (topic, before)).fetchone()
         if place.offset > frames.end(db, topic) or (place.at >= 0 and row is not None and row[0] != place.at):
             raise Gone("the log was set back to an earlier copy, from before this position")
-
-    def _snapshot(self, db: sqlite3.Connection, name: str, place: Place, after: str) -> Page:
-        page = self._documents.page(db, self._workspace, after)
-        lines = [_line(position.text(name, place._replace(after=key)), key, value) for key, value in page.documents]
-        return Page(lines, place._replace(after=page.after), place.offset)
 
     def _lines(self, name: str, frame: frames.StoredFrame, skipped: int) -> Iterator[bytes]:
         """The frame's messages of this workspace. The last line's position is before the next frame, so that it stays
