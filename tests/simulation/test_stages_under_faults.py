@@ -15,7 +15,7 @@ from services.profile.assemble import Assemble
 from services.profile.definitions import Audience, Definitions, Trait
 from services.profile.fold import Fold
 from services.profile.person import document
-from tests.simulation.world import RULES, World, history
+from tests.simulation.world import LATER, RULES, World, history
 
 DEFINITIONS = Definitions(
     traits=[
@@ -23,10 +23,15 @@ DEFINITIONS = Definitions(
         Trait(name="spent", event="Order Completed", sum="total"),
         Trait(name="first_total", event="Order Completed", first="total"),
         Trait(name="last_total", event="Order Completed", last="total"),
+        Trait(name="often", event="Order Completed", most_frequent="total"),
+        Trait(name="lately", event="Order Completed", sum="total", within="3m"),
     ],
     audiences=[
         Audience.model_validate({"name": "buyers", "who": {"trait": "orders", "gte": 2}}),
         Audience.model_validate({"name": "locals", "who": {"trait": "city", "is": "上海"}}),
+        Audience.model_validate({"name": "lively", "who": {"event": "Order Completed", "within": "1m"}}),
+        Audience.model_validate({"name": "poor", "who": {"not": {"trait": "lately", "gt": 5}}}),
+        Audience.model_validate({"name": "left", "who": {"did": "page", "then_not": "identify", "within": "2m"}}),
     ],
 )
 WEEK = 7 * 24 * 3_600_000
@@ -45,6 +50,7 @@ def people(world: World) -> dict[str, bytes]:
     found = {}
     for person in world.records("assemble").values():
         profile = document(person, DEFINITIONS)
+        assert profile.audiences == document(person, DEFINITIONS, now=LATER).audiences
         if not profile.deleted:
             plain = fast.loads(fast.dumps(profile))
             plain.pop("version")
@@ -72,5 +78,22 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         components = [c for c in calm.records("identity").values() if isinstance(c, Component)]
         hits["refused link"] += sum(link.refused for component in components for link in component.links.values())
         hits["merged"] += sum(len(fast.loads(p)["identifiers"]) > 1 for p in people(calm).values())
+        hits["moved by time"] += any(c.reason == "time" for c in calm.log.topics["audience-changes", 0])
+        hits["left for good"] += any(b'"left"' in p for p in people(calm).values())
         hits["duplicate"] += len(calm.log.topics["duplicates", 0])
-    assert min(hits[what] for what in ("crash", "zombie", "lost", "refused link", "merged", "duplicate")) > 0, hits
+    assert (
+        min(
+            hits[what]
+            for what in (
+                "crash",
+                "zombie",
+                "lost",
+                "refused link",
+                "merged",
+                "duplicate",
+                "moved by time",
+                "left for good",
+            )
+        )
+        > 0
+    ), hits

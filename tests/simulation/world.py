@@ -22,6 +22,7 @@ from services.runtime.ports import Write
 
 SINGLE = frozenset({"evidence"})  # topics with one partition
 CALM = 300  # ticks after which the faults stop
+LATER = 10 * 86_400_000  # ms: when the world ends, everything is long due
 
 
 class Crash(Exception):
@@ -66,13 +67,19 @@ class Worker:
         return self.world.log.topics[topic, self.partition]
 
     def step(self) -> bool:
-        """One frame of any input. False: this worker has ended."""
+        """One frame of any input, or what is due. False: this worker has ended."""
         ready = self.ready()
-        if not ready:
+        if not ready and self.world.now < LATER:
             return True
+        try:
+            if not ready or self.world.random.random() < 0.05:
+                asyncio.run(self.handler.fire(self.world.now, limit=self.world.random.randint(1, 4)))
+                return True
+        except (Crash, Fenced):
+            return False
         topic = self.world.random.choice(ready)
         most = self.world.random.randint(1, 4)
-        frame = self.world.log.read(topic, self.partition, self.position(topic), most, now=0)
+        frame = self.world.log.read(topic, self.partition, self.position(topic), most, self.world.now)
         assert frame is not None
         try:
             asyncio.run(self.handler.handle(frame, {topic: self.position(topic) + len(frame.messages)}))
@@ -95,7 +102,7 @@ class World:
             for partition in range(1 if single else partitions):
                 self.slots.append((make, partition, MemoryState(make().record)))
         self.workers = [(slot, Worker(self, *slot)) for slot in self.slots]
-        self.crashes = self.zombies = self.lost = 0
+        self.crashes = self.zombies = self.lost = self.now = 0
 
     def partition(self, topic: str, key: str) -> int:
         return 0 if topic in SINGLE else zlib.crc32(key.encode()) % self.partitions
@@ -105,7 +112,12 @@ class World:
             self.crashes += 1
             raise Crash
 
+    def due(self) -> bool:
+        """Whether anything is due by now that has not fired."""
+        return any(asyncio.run(state.due(self.now, 1)) for _, _, state in self.slots)
+
     def arrive(self, touchpoint: Touchpoint) -> None:
+        self.now = max(self.now, touchpoint.received_at)
         key = profile_id(touchpoint.workspace, touchpoint.anchor)
         self.log.topics["touchpoints", self.partition("touchpoints", key)].append(touchpoint)
 
@@ -125,7 +137,9 @@ class World:
             if not worker.step():
                 self.workers[index] = (slot, Worker(self, *slot))
             if calm and not any(worker.ready() for _, worker in self.workers):
-                return
+                if self.now == LATER and not self.due():
+                    return
+                self.now = LATER
         raise AssertionError("never quiet")
 
     def _fault(self) -> None:
