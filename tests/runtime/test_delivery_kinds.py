@@ -248,3 +248,24 @@ def test_every_kind_is_kept_out_of_our_own_network(world: World, life: Any, step
     decided(world, step)
     row = life(senders=world.senders(private=frozenset()))
     assert row.status == "failed" and "private address" in row.reason and not world.web.calls
+
+
+def test_an_answer_whose_words_never_come_to_an_end_is_known_by_its_status(
+    shared: tuple[World, asyncio.Runner],
+) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nok")
+        await asyncio.sleep(1)
+        writer.close()
+
+    async def posted() -> Any:
+        server = await asyncio.start_server(endless, "127.0.0.1", 0)
+        caller = Caller(frozenset({"127.0.0.1"}))
+        answer = await caller.post_once(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", b"", {})
+        await caller.close()
+        server.close()
+        return answer
+
+    answer = shared[1].run(posted())
+    assert (answer.status, answer.body) == (200, b"ok")

@@ -287,6 +287,20 @@ def test_the_pauses_grow_have_full_jitter_and_an_end() -> None:
     assert pause(1, 60_000, lambda: 0.5) == 60_000 and pause(1, 10**12, lambda: 0.5) == DAY
 
 
+def test_what_was_told_may_leave_the_file_and_the_keys_stay(world: World, life: Any, tmp_path: Path) -> None:
+    world.rules = [rule()]
+    world.decide(cause())
+    life()
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert ledger.trim(99, NOON) == 0, "not before the time"
+    assert ledger.trim(1, NOON + DAY) == 1 and ledger.trim(99, NOON + DAY) == 1
+    ledger.close()
+    reader = frames.open_reader(tmp_path / "ledger.db")
+    assert (frames.read(reader, "deliveries", 0, 10), frames.total(reader, "deliveries")) == ([], 2)
+    world.decide(cause())
+    assert life()["main/thanks/0//m1"][0] == "sent" and len(world.mail.messages) == 1
+
+
 def test_rules_go_live_when_they_are_first_seen_and_anew_when_they_change(tmp_path: Path) -> None:
     ledger, thanks = Ledger(tmp_path / "ledger.db"), ("main", "thanks")
     assert ledger.go_live({thanks: "a"}, 10) == {thanks: 10}

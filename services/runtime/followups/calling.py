@@ -15,8 +15,10 @@ from services.runtime.followups.sending import Result
 
 SECONDS = 20.0  # for one whole call; Standard Webhooks advises 15 to 30
 CONNECT = 10.0  # of these, for finding the host and connecting; not reached, nothing has left
+PATIENCE = 2.0  # for the words of an answer whose status is known
 MOST_READ = 2_048  # bytes of an answer
 
+_OURS = {"user-agent": "Rapport", "accept-encoding": "identity"}
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -59,7 +61,7 @@ class Caller:
         async with asyncio.timeout(SECONDS):
             request = self._client.build_request(
                 "POST", parsed.copy_with(host=target.address), content=body,
-                headers={**headers, "host": urlsplit(str(parsed)).netloc, "user-agent": "Rapport"},
+                headers={**headers, **_OURS, "host": urlsplit(str(parsed)).netloc},
                 extensions={"sni_hostname": target.host},
             )  # fmt: skip
             answer = await self._client.send(request, auth=login, stream=True)
@@ -97,11 +99,16 @@ class Caller:
 
 
 async def _beginning(answer: httpx.Response) -> bytes:
+    """What an answer begins with, as it came. It explains the status, and what it lacks changes nothing."""
     read = b""
-    async for chunk in answer.aiter_bytes():
-        read += chunk
-        if len(read) >= MOST_READ:
-            break
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in answer.aiter_raw():
+                read += chunk
+                if len(read) >= MOST_READ:
+                    break
+    except (httpx.HTTPError, OSError):
+        pass
     return read[:MOST_READ]
 
 
