@@ -3,6 +3,8 @@
 `sqlglot` writes them down; a value of a user can only ever become a literal or a quoted name.
 """
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 Sql = exp.Expr
@@ -23,14 +25,6 @@ def part(value: Part) -> Sql:
 def call(function: str, *arguments: Part) -> Sql:
     """A call of a ClickHouse function, its name as it is written here."""
     return exp.Anonymous(this=function, expressions=[part(one) for one in arguments])
-
-
-def parametric(function: str, parameters: list[Part], *arguments: Part) -> Sql:
-    """A call with parameters of its own: `groupArraySorted(100)(x)`."""
-    return exp.ParameterizedAgg(
-        this=exp.to_identifier(function),
-        expressions=[part(one) for one in parameters], params=[part(one) for one in arguments],
-    )  # fmt: skip
 
 
 def column(name: str, table: str = "") -> Sql:
@@ -88,7 +82,7 @@ def negated(one: Sql) -> Sql:
     return call("not", one)
 
 
-def among(value: Part, wanted: list[Part]) -> Sql:
+def among(value: Part, wanted: Sequence[Part]) -> Sql:
     """`value IN (…)`; false for none."""
     return exp.In(this=_wrapped(value), expressions=[part(one) for one in wanted]) if wanted else NO
 

@@ -25,7 +25,6 @@ VALUE = 1_024  # bytes of a value as JSON
 _NUMBERS = frozenset({"sum", "average", "min", "max"})
 _COLLECTIONS = frozenset({"most_frequent", "distinct", "unique"})
 _pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def add(cell: Cell, touchpoint: Touchpoint, definitions: Definitions) -> Cell:
@@ -70,13 +69,20 @@ def _tell(cell: Cell, touchpoint: Touchpoint) -> None:
     for name, raw in _look(touchpoint.traits).items():
         if name == "consent":
             consent.told(cell, touchpoint, raw)
-        elif len(name) > NAME or len(raw_bytes := bytes(raw)) > VALUE:
+        elif len(name) > NAME or len((text := _one_text(bytes(raw))).encode()) > VALUE:
             cell.left_out += 1
         else:
-            word = (at, message_id, source, raw_bytes.decode())
+            word = (at, message_id, source, text)
             if name not in told or told[name] < word:
                 told[name] = word
     cell.traits = bounded(told, TRAITS)
+
+
+def _one_text(json: bytes) -> str:
+    """The canonical text of a value. Most texts are it already: those without an escape or a line separator."""
+    if json[:1] in (b'"', b"t", b"f", b"n") and b"\\" not in json and b"\xe2\x80" not in json:
+        return json.decode()
+    return exact.text(exact.sent(json))
 
 
 def _look(raw: Any) -> dict[str, msgspec.Raw]:
@@ -116,7 +122,7 @@ def _taken(cell: Cell, kind: str, value: Any) -> str | None:
     if kind in _COLLECTIONS:
         text, most = collect.canonical(value), collect.VALUE
     else:
-        text, most = _encode(value).decode(), VALUE
+        text, most = exact.text(value), VALUE
     if text is not None and len(text.encode()) > most:
         cell.left_out += 1
         return None

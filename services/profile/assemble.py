@@ -28,6 +28,7 @@ from services.conditions.subject import event_name
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
+from services.profile.fill import PEOPLE
 from services.profile.person import Held, Person, document, joined, names, redirect
 from services.profile.struck import cause_of, struck
 from services.profile.turning import Turn
@@ -72,6 +73,8 @@ class Assemble:
         for message in frame.messages:
             if frame.topic == WAKEUPS:
                 turn.wake(message.key)
+            elif frame.topic == PEOPLE:
+                turn.judge(message.owner)
             else:
                 turn.take(message)
         turn.publish()
@@ -95,8 +98,9 @@ class _Turn:
         person = self._person(message)
         held = person.anchors.get(message.anchor)
         n = -1 if message.cell is None else message.n
-        if held is not None and (message.version, n) <= (held.version, held.n):
-            return
+        fill = message.touchpoint is None and message.cell is not None and message.came is None
+        if held is not None and (message.version, n) <= (held.version, held.n - fill):
+            return  # a fill has no touchpoint more than what is held
         touchpoint = message.touchpoint
         self._reach(person, self._now if touchpoint is None else touchpoint.received_at)
         came = message.came or (held.came if held is not None and held.cell is not None else "")
@@ -106,6 +110,8 @@ class _Turn:
         self._changed(person)
         if touchpoint is not None:
             self._touched(person, message, touchpoint)
+        elif fill:
+            self._filled(person)
         elif message.cell is not None:
             self._moved(person, message, came)
         else:
@@ -118,6 +124,13 @@ class _Turn:
             self.changes[key], person.due = person, 0
             self._judge_anew(person, self._now)
             self._pass(person, self._now)
+
+    def judge(self, key: str) -> None:
+        """Look at a person by the definitions of today, silently, if nobody has yet."""
+        person: Any = self._records[key]
+        if person is not None and person.judged != self._definitions.fingerprint:
+            self.changes[key] = person
+            self._reach(person, self._now)
 
     def publish(self) -> None:
         """The last state of every person that changed. Who never had a touchpoint is nobody, unless redirected."""
@@ -229,6 +242,10 @@ class _Turn:
             self._tell(person, audience, "entered", "touchpoint", message.cause, at)
             if audience in self._stage.watched:
                 self._cause(person, touchpoint, audience)
+
+    def _filled(self, person: Person) -> None:
+        """The past was filled in: who is in an audience by it has not entered it now."""
+        person.inside = () if redirect(person) else self._view(person).audiences
 
     def _moved(self, person: Person, message: CellMessage, came: str) -> None:
         if not self._definitions.who or redirect(person):

@@ -10,8 +10,7 @@ from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
-import msgspec
-
+from services.conditions import exact
 from services.profile import amounts
 
 Moment = tuple[int, str]
@@ -22,8 +21,6 @@ TALLIES = 100  # values that are counted each
 SKETCH = 256  # hashes that are kept
 LIST = 100  # values of a list
 
-_text = msgspec.json.Encoder().encode
-
 
 def canonical(value: Any) -> str | None:
     """A text, number or true/false as JSON text, the same for equal values; None for what is not collected.
@@ -31,7 +28,7 @@ def canonical(value: Any) -> str | None:
     A number is cut off at nine places, as in sums; in quotes it is a text.
     """
     if type(value) is str or type(value) is bool:
-        return _text(value).decode()
+        return exact.text(value)
     units = amounts.units(value)
     return None if units is None else amounts.text(units)
 

@@ -18,6 +18,7 @@ from services.profile import seen
 from services.profile.add import add
 from services.profile.anchor import Anchor
 from services.profile.definitions import Definitions
+from services.profile.fill import TOPIC, Fill, filled
 from services.profile.seen import HOUR, Page
 
 DAY = 24 * HOUR
@@ -35,7 +36,7 @@ class Fold:
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
         """The record of every anchor, and for one with many ids the pages on the way to the touchpoint's id."""
-        if frame.topic == "membership":
+        if frame.topic in ("membership", TOPIC):
             return [profile_id(m.workspace, m.identifier) for m in frame.messages]
         wanted = []
         for touchpoint in frame.messages:
@@ -51,6 +52,8 @@ class Fold:
         turn = _Turn(self._definitions, self._window, records)
         if frame.topic == "membership":
             turn.members(frame.messages)
+        elif frame.topic == TOPIC:
+            turn.fill(frame.messages)
         else:
             for index, touchpoint in enumerate(frame.messages):
                 offset, line = frame.positions[index] if frame.positions else (0, index)
@@ -100,6 +103,13 @@ class _Turn:
                     self.emits.append(Emit("cells", message.owner, message))
             for ready in anchors.released(anchor, member.answers) if member.answers else ():
                 self._fold(anchor, ready)
+
+    def fill(self, fills: Iterable[Fill]) -> None:
+        """Join what the cells lack. The owner gets a new snapshot, which no touchpoint and no move is the cause of."""
+        for one in fills:
+            anchor = self._anchor(one.workspace, one.identifier)[1]
+            anchor.cell = filled(anchor.cell, one.cell)
+            self.emits.append(Emit("cells", anchor.owner, anchors.snapshot(anchor)))
 
     def _anchor(self, workspace: str, identifier: str) -> tuple[str, Anchor]:
         key = profile_id(workspace, identifier)

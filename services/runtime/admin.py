@@ -22,7 +22,7 @@ ROWS = 500  # ledger rows in one order
 class Order(BaseModel):
     """An order for the engine."""
 
-    command: Literal["rebuild", "resend"]
+    command: Literal["rebuild", "resend", "backfill"]
     argument: str = Field("", max_length=2_000)
     who: str = Field(min_length=1, max_length=200)
 

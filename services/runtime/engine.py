@@ -11,7 +11,7 @@ since then after it. What falls due for somebody between two touchpoints of one 
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -103,9 +103,30 @@ class Engine:
         stored = self._read(self.watermark, self._turn)
         if not stored and not await self._due(self._clock() - QUIET):
             return 0
+        return await self._commit(lambda: self._carry(stored))
+
+    @property
+    def now(self) -> int:
+        """The time of what is handed to a stage between two turns (epoch ms)."""
+        return max(self._now, self._clock() - QUIET)
+
+    async def hand(self, stage: str, frame: Frame, note: Callable[[], None]) -> None:
+        """Give a stage a frame of its own between two turns, with what `note` writes, in one transaction."""
+        (handler,) = (one for one in self._handlers if one.processor.name == stage)
+
+        async def carry() -> int:
+            await self._handle(handler, frame, {})
+            await self._drain(frame.now)
+            note()
+            return len(frame.messages)
+
+        await self._commit(carry)
+
+    async def _commit(self, carry: Callable[[], Awaitable[int]]) -> int:
+        """All of it or nothing; returns how many messages it says there were."""
         self._file.begin()
         try:
-            done = await self._carry(stored)
+            done = await carry()
             began = time.thread_time()
             for state in self._states:
                 state.flush()

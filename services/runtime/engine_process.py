@@ -16,7 +16,9 @@ from schemas.fast import Action
 from services.automation.check import compile_rules
 from services.configuration import load_config
 from services.pipeline import STAGES, processors
-from services.runtime import archive, frames, metrics, past, rebuild, verdicts
+from services.profile import fill
+from services.runtime import archive, counted, frames, metrics, past, rebuild, verdicts
+from services.runtime.backfill import Backfill
 from services.runtime.clock import LogClock, begun, wall
 from services.runtime.disk import Trouble
 from services.runtime.engine import Engine
@@ -97,7 +99,7 @@ class EngineProcess:
             self._ledger.close()
 
     async def _turns(self, stop: asyncio.Event, delivery: "asyncio.Task[None]") -> None:
-        orders = Orders(self._log, self._file.db, self._ledger, self._clock)
+        orders = Orders(self._log, self._file.db, self._ledger, self._clock, self._config.definitions)
         while not stop.is_set() and not delivery.done():
             try:
                 done = await self._turn(orders)
@@ -115,6 +117,7 @@ class EngineProcess:
             self._engine, self._rebuilding = None, True
         engine = self._engine = self._engine or await self._load()
         done = await engine.turn()
+        await self._backfill.step(engine)
         if self._rebuilding and not done and engine.watermark >= rebuild.restored_before(self._file.db):
             if rebuild.end(self._file.db, self._clock()):
                 self._engine = None
@@ -139,6 +142,11 @@ class EngineProcess:
             rebuild.restored_before(self._file.db),
         )  # fmt: skip
         await engine.load()
+        counted.begin(self._file.db, fill.keys(self._config.definitions), engine.watermark)
+        self._backfill = Backfill(
+            self._settings, self._files, self._config.definitions, self._file.db, frames.incarnation(self._log),
+            lambda: past.renew(self._file.db, self._config, self._clock()),
+        )  # fmt: skip
         if not self._trouble.failures:
             _log.info("engine stands", generation=generation, watermark=engine.watermark)
         return engine

@@ -8,7 +8,8 @@ import structlog
 
 from schemas.fast import Command
 from services.errors import Rejected
-from services.runtime import frames, rebuild
+from services.profile.definitions import Definitions
+from services.runtime import backfill, frames, rebuild
 from services.runtime.followups import desk
 from services.runtime.followups.ledger import Ledger
 
@@ -20,8 +21,12 @@ class Orders:
     """Reads orders from the collectors' log and carries them out. An order that is cut short is carried out again;
     each of them may be."""
 
-    def __init__(self, log: sqlite3.Connection, state: sqlite3.Connection, ledger: Ledger, clock: Callable[[], int]):
+    def __init__(
+        self, log: sqlite3.Connection, state: sqlite3.Connection, ledger: Ledger, clock: Callable[[], int],
+        definitions: Definitions,
+    ):  # fmt: skip
         self._log, self._state, self._ledger, self._clock = log, state, ledger, clock
+        self._definitions = definitions
         self._decode = msgspec.json.Decoder(Command).decode
         row = state.execute("SELECT value FROM about WHERE name = ?", (_MARK,)).fetchone()
         self._next = int(row[0]) if row else 0
@@ -41,7 +46,9 @@ class Orders:
         if order.command == "rebuild":
             rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"), self._clock())
             return True
-        if order.command == "resend":
+        if order.command == "backfill":
+            backfill.order(self._state, self._definitions, order.argument)
+        elif order.command == "resend":
             desk.send_again(self._ledger, [order.argument], self._clock())
         else:
             try:

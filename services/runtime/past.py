@@ -14,6 +14,7 @@ from services.configuration import Config
 from services.profile.asked import asked
 
 _ROW = "computed_by"
+_IDENTITY = "the rules of identity"
 
 
 def note(db: sqlite3.Connection, config: Config, now: int) -> None:
@@ -21,6 +22,16 @@ def note(db: sqlite3.Connection, config: Config, now: int) -> None:
     if not _computed(db) or _noted(db) is None:
         noted = json.dumps({"at": now, "by": _definitions(config)})
         db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_ROW, noted))
+
+
+def renew(db: sqlite3.Connection, config: Config, now: int) -> None:
+    """After a back-fill everything but identity is as these definitions make it."""
+    noted = _noted(db) or {"by": {}}
+    identity = {name: known for name, known in noted["by"].items() if name == _IDENTITY}
+    db.execute(
+        "INSERT OR REPLACE INTO about VALUES (?, ?)",
+        (_ROW, json.dumps({"at": now, "by": _definitions(config) | identity})),
+    )
 
 
 def changed(db: sqlite3.Connection, config: Config) -> str:
@@ -34,7 +45,8 @@ def changed(db: sqlite3.Connection, config: Config) -> str:
         return ""
     since = datetime.fromtimestamp(noted["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     what = f"new or changed since {since}: {', '.join(names)}"
-    return f"{what}. What happened before counts for that only after `rapport replay`"
+    command = "rapport replay" if _IDENTITY in names else "rapport traits backfill"
+    return f"{what}. What happened before counts for that only after `{command}`"
 
 
 def _definitions(config: Config) -> dict[str, str]:
@@ -44,7 +56,7 @@ def _definitions(config: Config) -> dict[str, str]:
         **{f"the trait {trait.name}": trait.fingerprint for trait in config.traits},
         **{f"the audience {audience.name}": audience.fingerprint for audience in config.audiences},
         **{f'the count of "{event}" for a rule': "" for event in by_rules.names},
-        "the rules of identity": config.identity.fingerprint,
+        _IDENTITY: config.identity.fingerprint,
     }
 
 

@@ -56,6 +56,7 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int)
             db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
         db.execute("DELETE FROM wakeups")
         db.execute("DELETE FROM watermarks")
+        db.execute("DELETE FROM about WHERE name IN ('counted', 'backfill')")  # all of it is counted from the first on
         put = [("generation", str(new)), ("restored_before", str(log_end)), ("dealt_with", str(dealt))]
         db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
 

@@ -33,6 +33,12 @@ def read_next(state: sqlite3.Connection) -> int:
     return _offset(state, sql)
 
 
+def obeyed(files: Files) -> int:
+    """The offset of the topic `commands` that the engine reads next."""
+    with closing(frames.open_reader(files.state)) as state:
+        return _offset(state, "SELECT value FROM about WHERE name = 'commands'")
+
+
 def generation(files: Files) -> int:
     """Which generation of records the engine keeps."""
     with closing(frames.open_reader(files.state)) as state:

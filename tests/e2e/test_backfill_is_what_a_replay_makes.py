@@ -1,0 +1,74 @@
+"""A new trait has its history at once: a back-fill makes the profiles that a replay would, whatever is killed."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.runtime import backfill, frames
+from services.runtime.files import Files
+from tests.e2e.running import Platform, eventually, platform
+from tests.e2e.test_replay_from_the_archive import CONFIG, seen, send
+
+NEW = {
+    "traits.yaml": """
+traits:
+  - {name: spent, event: Order Completed, sum: total}
+  - {name: orders, event: Order Completed, count: true}
+  - {name: largest, event: Order Completed, max: total, where: {property: total, gt: 10.5}}
+  - {name: totals, event: Order Completed, unique: total}
+  - {name: last_total, event: Order Completed, last: total, within: 30d}
+""",
+    "audiences.yaml": """
+audiences:
+  - {name: big, who: {trait: spent, gte: 100}}
+  - {name: regulars, who: {trait: orders, gte: 3}}
+  - {name: quiet, who: {not: {event: Order Completed, at_least: 12}}}
+  - {name: lately, who: {event: Order Completed, within: 7d}}
+""",
+}
+
+
+def configured(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def under_way(up: Platform) -> Any:
+    db = frames.open_reader(Files(up.data).state)
+    try:
+        return backfill.state(db)
+    finally:
+        db.close()
+
+
+def test_a_back_fill_makes_what_a_replay_makes(tmp_path: Path) -> None:
+    config = configured(tmp_path / "config", CONFIG)
+    with platform(tmp_path / "data", config) as up:
+        send(up)
+        up.rapport("audit")
+    configured(config, NEW)
+    with platform(tmp_path / "data", config) as up:
+        call = {"event": "Order Completed", "userId": "u1", "messageId": "new", "properties": {"total": 7.25}}
+        up.post("track", call)
+        eventually(lambda: "rapport traits backfill" in " ".join((up.data / "up.log").read_text().split()))
+        assert "lacks" in up.rapport("traits")
+        key = {"authorization": f"Bearer {up.running.admin_key}"}
+        order = {"command": "backfill", "who": "test"}
+        httpx.post(f"{up.running.url}/v1/admin/commands", json=order, headers=key, timeout=30).raise_for_status()
+        up.kill()
+        up.start()
+        eventually(lambda: under_way(up) is None)
+        up.rapport("traits", "backfill")
+        assert "lacks" not in up.rapport("traits")
+        up.rapport("audit")
+        filled = seen(up)
+        members = up.select("SELECT audience, profile_id FROM audiences ORDER BY ALL")
+        assert len({audience for audience, _ in members}) >= 3
+        up.rapport("replay")
+        up.rapport("audit")
+        assert seen(up) == filled
+        assert up.select("SELECT audience, profile_id FROM audiences ORDER BY ALL") == members
+        assert "SELECT" in up.rapport("traits", "sql", "regulars")

@@ -1,0 +1,90 @@
+"""Law 3: audiences and traits of the stream and of ClickHouse, over the same touchpoints and at the same instant."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from schemas import fast
+from services.conditions import exact
+from services.profile.definitions import Definitions
+from services.profile.person import joined, redirect
+from services.profile.sql import audience_sql, audiences_sql, traits_sql
+from services.profile.view import View
+from tests.profile.profile_stages import NOON, Stages
+from tests.profile.random_definitions import MINUTE, definitions, touchpoints
+from tests.warehouse.warehouse_process import WarehouseProcess
+
+INSTANTS = [NOON, NOON + MINUTE, NOON + 2 * MINUTE + 1, NOON + 103 * MINUTE, NOON + 3 * 86_400_000]
+LAW = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseProcess]:
+    """A warehouse that is up."""
+    process = WarehouseProcess(tmp_path_factory.mktemp("archive")).start()
+    yield process
+    assert process.stop() == 0
+
+
+def rows(archive: WarehouseProcess, sql: str, workspace: str, now: int) -> list[list[Any]]:
+    answer = archive.get(
+        "", body=sql.encode(), default_format="JSONCompactEachRow", param_workspace=workspace, param_now=str(now),
+        output_format_json_quote_64bit_integers="1",
+    )  # fmt: skip
+    assert answer.status == 200, answer.body.decode()[:3_000]
+    return [exact.value(line) for line in answer.body.splitlines()]
+
+
+def views(stages: Stages, definitions: Definitions, now: int) -> dict[str, View]:
+    people = {owner: person for owner, person in stages.persons().items() if not redirect(person)}
+    found = {owner: View(joined(person), definitions, now) for owner, person in people.items()}
+    return {owner: view for owner, view in found.items() if view.cell.touchpoints}
+
+
+def seen(kind: str, said: Any) -> Any:
+    """A trait's column as the value that the stream has."""
+    if said is None:
+        return None
+    if kind in ("sum", "average", "min", "max", "count", "distinct", "days_since"):
+        return int(said)
+    if kind == "unique":
+        return [exact.value(text) for text in said] or None
+    return None if not said else exact.sent(said.encode()) if said[0] in "[{" else exact.value(said)
+
+
+def wanted(kind: str, value: Any) -> Any:
+    if value is not None and kind in ("sum", "average", "min", "max"):
+        return int(value * 10**9)
+    return value
+
+
+@settings(LAW, max_examples=12)
+@given(st.data())
+def test_no_difference_over_people(archive: WarehouseProcess, data: st.DataObject) -> None:
+    workspace = f"w{next(_numbers)}"
+    made = data.draw(definitions())
+    history = [data.draw(touchpoints(workspace, f"m{n % 30}{'é' * (n % 2)}")) for n in range(40)]
+    history = list({(one.anchor, one.message_id): one for one in history}.values())
+    stages = Stages(made).arrive(*history)
+    archive.publish("touchpoints", [fast.dumps(one) for one in history])
+    archive.publish("membership", [fast.dumps(one) for one in stages.published["membership"]])
+    archive.caught_up("touchpoints")
+    if stages.published["membership"]:
+        archive.caught_up("membership")
+    names = [trait.name for trait in made.traits]
+    for now in INSTANTS:
+        people = views(stages, made, now)
+        got = {owner: tuple(inside) for owner, inside in rows(archive, audiences_sql(made), workspace, now)}
+        assert got == {owner: view.audiences for owner, view in people.items()}, now
+        for owner, *values in rows(archive, traits_sql(made, names), workspace, now):
+            for trait, said in zip(made.traits, values, strict=True):
+                told = wanted(trait.kind, people[owner].trait(trait.name))
+                assert seen(trait.kind, said) == told, (trait, now, said, told)
+    one = data.draw(st.sampled_from(made.audiences)).name
+    inside = {row[0] for row in rows(archive, audience_sql(made, one), workspace, now)}
+    assert inside == {owner for owner, view in people.items() if one in view.audiences}
