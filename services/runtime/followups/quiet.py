@@ -24,8 +24,9 @@ def quiet_until(quiet: Quiet, place: ZoneInfo, now: int) -> int:
     here = datetime.fromtimestamp(now / 1000, UTC).astimezone(place)
     if not quiet.holds(here.time()):
         return 0
-    end = next(at for day in range(3) for at in _ends(quiet, here.date() + timedelta(day), place) if at > here)
-    while not quiet.holds((end - _MINUTE).astimezone(place).time()):
+    ends = (at for day in range(4) for at in _ends(quiet, here.date() + timedelta(day), place) if at > here)
+    end = next(at for at in ends if not _holds(quiet, at, place))  # a clock put forward may pass over them
+    while not _holds(quiet, end - _MINUTE, place):
         end -= _MINUTE  # the clock was put forward over the end
     return int(end.timestamp() * 1000)
 
@@ -33,6 +34,10 @@ def quiet_until(quiet: Quiet, place: ZoneInfo, now: int) -> int:
 def shown(at: int, place: ZoneInfo) -> str:
     """An instant (epoch ms) by the clock of a place, for people."""
     return f"{datetime.fromtimestamp(at / 1000, place):%Y-%m-%d %H:%M} ({place.key})"
+
+
+def _holds(quiet: Quiet, at: datetime, place: ZoneInfo) -> bool:
+    return quiet.holds(at.astimezone(place).time())
 
 
 def _ends(quiet: Quiet, day: date, place: ZoneInfo) -> list[datetime]:
