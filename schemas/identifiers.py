@@ -26,3 +26,11 @@ def profile_id(workspace: str, identifier: str) -> str:
     It is also the key of the identifier's own records, because it is unique per workspace and identifier.
     """
     return "p" + blake2b(f"{workspace}\0{identifier}".encode(), digest_size=16).hexdigest()
+
+
+ACCOUNT = "account"  # the type under which accounts have their ids; no identifier of a person may have it
+
+
+def account_id(workspace: str, group: str) -> str:
+    """The id of the profile of an account, by its group id."""
+    return profile_id(workspace, identifier(ACCOUNT, group))

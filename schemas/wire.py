@@ -32,6 +32,7 @@ Json = Annotated[
     dict[str, Any], Field(description="a JSON object, kept byte for byte as it came"), AfterValidator(_finite)
 ]
 MessageId = Annotated[str, Field(min_length=1, max_length=256)]
+GroupId = Annotated[str, Field(min_length=1, max_length=512)]
 Type = Literal["track", "identify", "page", "screen", "group", "alias"]
 
 
@@ -124,8 +125,7 @@ class CellMessage(Message):
     `n` counts the touchpoints folded into the cell. `cell` is null when the anchor is gone to another owner, `gone`.
     `came` is the former owner, when this snapshot tells that the anchor came from there. `touchpoint` is the one that
     this snapshot was folded for; `cause` its message id, or that of the evidence that moved the anchor. `named` is the
-    identifier that names the owner, where the anchor knows it by evidence. `account` is the group id when the owner is
-    an account: then `cell` is what this anchor contributed to it, and such a cell never moves.
+    identifier that names the owner, where the anchor knows it by evidence.
     """
 
     owner: ProfileId
@@ -134,11 +134,23 @@ class CellMessage(Message):
     n: Count
     cell: Json | None
     named: str = ""
-    account: str = ""
     touchpoint: Touchpoint | None = None
     cause: str = ""
     came: ProfileId | None = None
     gone: ProfileId | None = None
+
+
+class Contribution(Message):
+    """What somebody did as one of an account. Internal. Key: the account's profile_id().
+
+    `account` is its group id, `n` the number of the touchpoint among those of its anchor: of each anchor they come in
+    rising order, so what comes again is known by it.
+    """
+
+    account: GroupId
+    anchor: Identifier
+    n: Count
+    touchpoint: Touchpoint
 
 
 class Profile(Message):
@@ -146,8 +158,8 @@ class Profile(Message):
 
     `redirect` is set when this id now belongs to another profile; `deleted` when nothing is left under it.
     `traits` are {name: {"value", "at", "source"}}, `computed` {name: value} without what depends on the time of
-    reading, `consent` {channel, or "channel/purpose": "granted" or "denied"}, `events` {event: how often} for the events
-    that the configuration's conditions count. `accounts` are the group ids of a person's accounts, the newest first.
+    reading, `consent` {channel, or "channel/purpose": "granted" or "denied"}, `events` {event: how often} for what the
+    configuration's conditions count. `accounts` are the group ids of a person's accounts, the newest first.
     Everything but `version` is a pure function of the accepted touchpoints.
     """
 
@@ -272,6 +284,6 @@ class Command(Message):
 
 
 Wire = (
-    Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Profile, AudienceChange, Cause, Action, Delivery,
-    Duplicate, RejectedItem, Command,
+    Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Contribution, Profile, AudienceChange, Cause, Action,
+    Delivery, Duplicate, RejectedItem, Command,
 )  # fmt: skip

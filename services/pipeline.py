@@ -1,6 +1,7 @@
 """The map: which processor reads and writes which topic.
 
     touchpoints ─► fold ─► evidence ─► identity ─► membership ─► fold ─► cells ─► assemble ─► causes ─► rules ─► actions
+                   fold ─► contributions ─► accounts ─► accounts ─► rules
 
 `schemas/topics.py` has the same arrows as data; a test compares the two.
 """
@@ -12,11 +13,12 @@ from services.automation.rules import Rules
 from services.configuration import Config
 from services.identity.processor import Identity
 from services.processor import Processor
+from services.profile.accounts import Accounts
 from services.profile.assemble import Assemble
 from services.profile.fold import Fold
 
 DAY = 24 * 3600 * 1000
-STAGES = ("fold", "identity", "assemble", "rules")
+STAGES = ("fold", "identity", "assemble", "accounts", "rules")
 
 
 def processors(
@@ -30,5 +32,6 @@ def processors(
         Fold(config.definitions, window=dedup_days * DAY),
         Identity(config.identity, generation),
         Assemble(config.definitions, generation, triggers, watched, past),
+        Accounts(config.definitions, generation),
         Rules(config.rules, live_at),
     ]

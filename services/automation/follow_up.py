@@ -13,13 +13,15 @@ from services.automation.values import iso, values
 Made = Email | Sms | WebhookCall | SlackMessage
 
 
-def make(step: Step, action: Action, profile: Profile, now: int, links: Links | None = None) -> Made:
+def make(
+    step: Step, action: Action, profile: Profile, now: int, links: Links | None = None, account: Profile | None = None
+) -> Made:
     """What this step sends to (or tells about) this person. A pure function: `now` (epoch ms) is an input. `links` make
-    the ways back from an e-mail.
+    the ways back from an e-mail, `account` is the one that the person acts for.
 
     Raises Rejected when it can never be made as it is: a template fails, no address is known.
     """
-    known = values(action, profile, now)
+    known = values(action, profile, now, account)
     name = f"of rule {action.rule}, step {action.step + 1}"
     if step.email:
         return email.make(step.email, action.key, name, known, now, back(links, action, step.email.purpose or ""))

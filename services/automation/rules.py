@@ -1,13 +1,13 @@
 """The processor of rules: causes in, actions out, at once or after a wait. Law 5 begins here.
 
 A rule acts on a cause when the cause came in after the rule went live, is not older than a day (unless the rule says
-`history: act`), the rule's conditions hold and, for an e-mail or SMS, consent
-allows it. The send key is made of the
+`history: act`), the rule's conditions hold and, for an e-mail or SMS, consent allows it. The send key is made of the
 workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
-What is remembered: one record per address that refused e-mail for good (services/automation/bounces.py), and one per
-rule and cause that waits, from the cause to its wake-up. A cause that comes again writes the same record and the same
-wake-up; one that comes again later makes actions with the same keys, which the ledger absorbs.
+What is remembered: one record per rule and cause that waits, from the cause to its wake-up; one per address that
+refused e-mail for good (services/automation/bounces.py); one per account, where a condition asks for any. A cause that
+comes again writes the same record and the same wake-up; one that comes again later makes actions with the same keys,
+which the ledger absorbs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,20 +16,32 @@ from typing import Any
 import msgspec
 
 from schemas import fast
-from schemas.fast import Action, Cause
+from schemas.fast import Action, Cause, Profile
+from schemas.identifiers import account_id
 from services.automation.bounces import Bounced, bounced_address, bounced_key
 from services.automation.check import CompiledRule, RuleId, compile_rule, consents
 from services.automation.definitions import Rule
 from services.automation.fields import DAY
 from services.automation.holdout import HELD, held_out
-from services.conditions.subject import event_name, facts
+from services.conditions.subject import account_of, account_traits, event_name, facts
+from services.conditions.tree import uses
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
+
+_action = msgspec.json.Decoder(Action).decode
+_profile = msgspec.json.Decoder(Profile).decode
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
-    """What a rule will do when its wait is over, kept under `pending_key`."""
+    """What a rule will do when its wait is over, kept under `pending_key`: each action as JSON."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[bytes, ...]
+
+
+class Known(msgspec.Struct, frozen=True, tag="account"):
+    """What rules know of an account, kept under its profile id: its document as JSON."""
+
+    version: int
+    document: bytes
 
 
 class Rules:
@@ -37,8 +49,8 @@ class Rules:
     when each one went live (epoch ms)."""
 
     name = "rules"
-    inputs = ("causes",)
-    record: Any = Waiting | Bounced
+    inputs = ("accounts", "causes")
+    record: Any = Waiting | Bounced | Known
 
     def __init__(self, rules: Sequence[Rule], live_at: Mapping[RuleId, int]):
         self._by_trigger: dict[tuple[str, str, str], list[tuple[CompiledRule, int]]] = {}
@@ -47,26 +59,49 @@ class Rules:
                 trigger = (rule.workspace, rule.when.enters or "", rule.when.event or "")
                 live = live_at[rule.workspace, rule.name]
                 self._by_trigger.setdefault(trigger, []).append((compile_rule(rule), live))
+        conditions = [rule.condition for rule in rules if rule.enabled and rule.condition is not None]
+        self._asks_accounts = any("account" in uses(condition) for condition in conditions)
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
-        """The records of the waits that are over."""
-        return [wakeup.key for wakeup in frame.messages] if frame.topic == WAKEUPS else ()
+        """The records of the waits that are over, and of the accounts that conditions ask for."""
+        if frame.topic == WAKEUPS:
+            return [wakeup.key for wakeup in frame.messages]
+        if not self._asks_accounts:
+            return ()
+        if frame.topic == "accounts":
+            return [account.profile_id for account in frame.messages]
+        return [key for cause in frame.messages if (key := _account_key(cause))]
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
-        """Causes become actions or waits; waits that are over become actions."""
+        """Causes become actions or waits; waits that are over become actions; accounts are remembered."""
         if frame.topic == WAKEUPS:
             over = [wakeup.key for wakeup in frame.messages if records[wakeup.key] is not None]
-            emits = [_emit(action) for key in over for action in records[key].actions]
+            emits = [_emit(_action(action)) for key in over for action in records[key].actions]
             return Outcome(dict.fromkeys(over), emits, [])
         outcome = Outcome({}, [], [])
+        if frame.topic == "accounts":
+            self._remember(frame.messages if self._asks_accounts else (), records, outcome)
+            return outcome
         for cause in frame.messages:
             if not cause.audience and (address := bounced_address(cause.touchpoint)):
                 touchpoint = cause.touchpoint
                 bounced = Bounced(touchpoint.timestamp, touchpoint.message_id)
                 outcome.records[bounced_key(cause.workspace, address)] = bounced
             for compiled in self._acting(cause):
-                self._act(compiled, cause, outcome)
+                self._act(compiled, cause, self._account(cause, records), outcome)
         return outcome
+
+    def _remember(self, accounts: Sequence[Profile], records: Mapping[str, Any], outcome: Outcome) -> None:
+        for account in accounts:
+            known: Any = outcome.records.get(account.profile_id) or records[account.profile_id]
+            if known is None or known.version < account.version:
+                outcome.records[account.profile_id] = Known(account.version, fast.dumps(account))
+
+    def _account(self, cause: Cause, records: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The traits of the account that the person acted for, as far as conditions ask for any."""
+        key = _account_key(cause) if self._asks_accounts else ""
+        known = records[key] if key else None
+        return account_traits(_profile(known.document)) if known is not None else {}
 
     def _acting(self, cause: Cause) -> Iterator[CompiledRule]:
         """The rules that this cause triggers and that may act on it, whatever their conditions say."""
@@ -75,16 +110,16 @@ class Rules:
             if may_act(compiled.rule, live, cause):
                 yield compiled
 
-    def _act(self, compiled: CompiledRule, cause: Cause, outcome: Outcome) -> None:
+    def _act(self, compiled: CompiledRule, cause: Cause, account: Mapping[str, Any], outcome: Outcome) -> None:
         rule = compiled.rule
         due = cause.touchpoint.received_at + rule.wait
-        actions = tuple(_actions(compiled, cause, due))
+        actions = tuple(_actions(compiled, cause, account, due))
         if not rule.wait:
             outcome.emits.extend(map(_emit, actions))
             return
         key = pending_key(rule, cause)
         if actions and key not in outcome.records:
-            outcome.records[key] = Waiting(actions)
+            outcome.records[key] = Waiting(tuple(fast.dumps(action) for action in actions))
             outcome.wakeups.append(Wakeup(due, key))
 
 
@@ -112,8 +147,13 @@ def pending_key(rule: Rule, cause: Cause) -> str:
     return f"{rule.workspace}/{rule.name}/{cause.audience}/{cause.touchpoint.message_id}"
 
 
-def _actions(compiled: CompiledRule, cause: Cause, due: int) -> Iterator[Action]:
-    rule, subject = compiled.rule, facts(cause.profile, cause.touchpoint)
+def _account_key(cause: Cause) -> str:
+    group = account_of(cause.profile, cause.touchpoint)
+    return account_id(cause.workspace, group) if group else ""
+
+
+def _actions(compiled: CompiledRule, cause: Cause, account: Mapping[str, Any], due: int) -> Iterator[Action]:
+    rule, subject = compiled.rule, facts(cause.profile, cause.touchpoint, account)
     if not compiled.holds(subject):
         return
     out = rule.holdout > 0 and held_out(rule.workspace, rule.name, cause.profile_id, rule.holdout)

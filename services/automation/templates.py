@@ -18,7 +18,7 @@ from liquid.filter import with_context
 from services.automation.values import PARTS
 from services.errors import Rejected
 
-ROOTS = frozenset({"profile", "touchpoint", "audience", "rule", "workspace", "now", "unsubscribe_url"})
+ROOTS = frozenset({"profile", "account", "touchpoint", "audience", "rule", "workspace", "now", "unsubscribe_url"})
 LARGEST_SOURCE = 64 * 1024  # characters of a template
 LARGEST_OUTPUT = 256 * 1024  # bytes of a rendered text
 MOST_ITERATIONS = 10_000  # of loops inside each other

@@ -69,20 +69,35 @@ def of_touchpoint(touchpoint: Touchpoint) -> dict[str, Any]:
     }
 
 
-# What `profile` and `touchpoint` have in a template; beyond these names it is the customer's data.
+# What `profile`, `touchpoint` and `account` have in a template; beyond these names it is the customer's data.
 PARTS = {
     "profile": frozenset(
         ("id", "email", "phone", "identifiers", "traits", "computed", "audiences", "first_seen", "last_seen")
     ),
+    "account": frozenset(("id", "traits", "computed", "first_seen", "last_seen")),
     "touchpoint": frozenset(
         ("message_id", "type", "event", "channel", "source", "timestamp", "received_at", "properties")
     ),
 }
 
 
-def values(action: Action, profile: Profile, now: int) -> dict[str, Any]:
+def of_account(account: Profile | None) -> dict[str, Any]:
+    """The account that the person acts for, as templates and webhooks name things; empty when there is none."""
+    if account is None:
+        return {}
+    return {
+        "id": split(account.identifiers[0])[1],
+        "traits": of_traits(account),
+        "computed": fast.loads(account.computed),
+        "first_seen": iso(account.first_seen),
+        "last_seen": iso(account.last_seen),
+    }
+
+
+def values(action: Action, profile: Profile, now: int, account: Profile | None = None) -> dict[str, Any]:
     """Everything that a template can use; the names are `templates.ROOTS`."""
     return {
+        "account": of_account(account),
         "profile": of_profile(profile),
         "touchpoint": of_touchpoint(action.touchpoint),
         "audience": action.audience,

@@ -96,14 +96,31 @@ class Facts(msgspec.Struct, frozen=True):
         return exact.find(self.properties, name)
 
 
-def facts(profile: Profile, cause: Touchpoint | None = None) -> Facts:
-    """The subject that a published profile and, if there is one, the touchpoint that is the cause make."""
-    traits = exact.document(profile.traits)
+def account_of(profile: Profile, cause: Touchpoint | None) -> str:
+    """The group id of the account that the person acts for: the touchpoint's, else the one joined last; or empty."""
+    if cause is not None and cause.group_id:
+        return cause.group_id
+    return profile.accounts[0] if profile.accounts else ""
+
+
+def account_traits(account: Profile) -> dict[str, Any]:
+    """The traits of an account by name, computed ones before told ones."""
+    return _told(account) | exact.document(account.computed)
+
+
+def _told(profile: Profile) -> dict[str, Any]:
+    return {name: told["value"] for name, told in exact.document(profile.traits).items()}
+
+
+def facts(profile: Profile, cause: Touchpoint | None = None, account: Mapping[str, Any] | None = None) -> Facts:
+    """The subject that a published profile and, if there is one, the touchpoint that is the cause make. `account` are
+    the traits of the account that the person acts for."""
     return Facts(
-        traits={name: told["value"] for name, told in traits.items()},
+        traits=_told(profile),
         computed=exact.document(profile.computed),
         events=exact.document(profile.events),
         consents=exact.document(profile.consent),
         audiences=frozenset(profile.audiences),
+        accounts=account or {},
         properties=exact.properties(cause.properties) if cause is not None else {},
     )

@@ -6,8 +6,9 @@ from hashlib import blake2b
 from typing import Annotated, Literal, Self
 from unicodedata import category, normalize
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from schemas.identifiers import ACCOUNT
 from services.identifiers.email import email
 from services.identifiers.phone import phone
 
@@ -21,7 +22,14 @@ _EXPECTED = {
     "phone": "is no telephone number like +8613800138000 (one without a country code needs a region)",
 }
 
-TypeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+def _not_reserved(name: str) -> str:
+    if name == ACCOUNT:
+        raise ValueError(f"`{ACCOUNT}` is the type that accounts go by; call this one something else")
+    return name
+
+
+TypeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_not_reserved)]
 Region = Annotated[str, Field(pattern=r"^([A-Z]{2})?$", description="two-letter country of numbers without a code")]
 
 DEFAULT_BLOCKED = (

@@ -21,6 +21,7 @@ from services.ingest.http import PREFLIGHT, Gone, Receive, Scope, Send, answer, 
 from services.ingest.keys import WriteKeys, basic
 from services.ingest.metrics import IngestMetrics
 from services.ingest.payload import Arrival
+from services.ingest.plan.judging import CODE
 from services.ingest.query import parameters
 from services.ingest.recent import Recent
 from services.ingest.refusal import Refusal
@@ -167,6 +168,9 @@ class TrackingApp:
         accepted = len(done.touchpoints) - duplicates
         for verdict, count in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
             self.metrics.items(source.name, verdict, count)
+        for item in done.verdicts:
+            if item.violations or item.code == CODE:
+                self.metrics.violations.labels(source.name, "accepted" if item.violations else "rejected").inc()
         return fast.dumps(Report(accepted=accepted, duplicates=duplicates, rejected=rejected, items=done.verdicts))
 
 

@@ -115,6 +115,8 @@ def _times(call: Item, shared: Shared, arrival: Arrival) -> Stamps:
         found = other if found is None else found
     if call.sent_at is not None:
         sent_at = millis(call.sent_at, "sentAt") or sent_at
+    if arrival.imported:  # it was sent long ago, and not to us: that says nothing about the sender's clock now
+        return stamp(found, None, arrival.received_at, arrival.source.backdate)._replace(sent_at=sent_at)
     return stamp(found, sent_at, arrival.received_at, arrival.source.backdate)
 
 

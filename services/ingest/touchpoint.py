@@ -7,6 +7,7 @@ import msgspec
 from schemas import fast
 from services.ingest.decode import Item
 from services.ingest.payload import Arrival, Payload
+from services.ingest.segment import ID_LENGTH
 from services.ingest.stamps import Stamps
 
 
@@ -69,7 +70,7 @@ def touchpoint(
         found[0],
         found,
         previous,
-        str(call.group_id) if kind == "group" else "",
+        _group(payload),
         times.timestamp,
         times.evidence_at,
         times.original,
@@ -79,6 +80,14 @@ def touchpoint(
         payload.raw_traits,
         payload.raw_context,
     )
+
+
+def _group(payload: Payload) -> str:
+    """The account: a group call's groupId, else `context.groupId`, as Segment's clients give it for other calls."""
+    if payload.kind == "group":
+        return str(payload.call.group_id)
+    found = payload.context.get("groupId")
+    return str(found) if type(found) in (str, int) and len(str(found)) <= ID_LENGTH and "\0" not in str(found) else ""
 
 
 def line(message: Any) -> bytes:

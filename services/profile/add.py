@@ -14,7 +14,17 @@ from schemas.fast import EMPTY, Touchpoint
 from services.conditions import exact
 from services.conditions.subject import Facts, event_name
 from services.profile import amounts, collect, consent
-from services.profile.cell import CHANNELS, TRAITS, Cell, bounded, greatest_text, least_text, plus_text
+from services.profile.cell import (
+    ACCOUNTS,
+    CHANNELS,
+    TRAITS,
+    Cell,
+    bounded,
+    greatest_text,
+    least_text,
+    newest,
+    plus_text,
+)
 from services.profile.collect import Moment
 from services.profile.definitions import Computed, Definitions
 from services.profile.windows import entered
@@ -27,8 +37,9 @@ _COLLECTIONS = frozenset({"most_frequent", "distinct", "unique"})
 _pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def add(cell: Cell, touchpoint: Touchpoint, definitions: Definitions) -> Cell:
-    """The cell with the touchpoint folded in. Each one may be added once. What does not change is shared."""
+def add(cell: Cell, touchpoint: Touchpoint, definitions: Definitions, teller: str = "identify") -> Cell:
+    """The cell with the touchpoint folded in. Each one may be added once. What does not change is shared. `teller` is
+    the type of call that tells traits: `group` where the cell is an account's."""
     at, cell = touchpoint.timestamp, copy(cell)
     cell.touchpoints += 1
     if cell.first_seen is None or at < cell.first_seen:
@@ -43,10 +54,14 @@ def add(cell: Cell, touchpoint: Touchpoint, definitions: Definitions) -> Cell:
         _time(cell, event, (at, touchpoint.message_id), definitions)
     if event in definitions.by_event:
         _compute(cell, touchpoint, definitions.by_event[event])
-    if touchpoint.type == "identify" and touchpoint.traits is not EMPTY:
+    if touchpoint.type == teller and touchpoint.traits is not EMPTY:
         _tell(cell, touchpoint)
     elif event in consent.EVENTS and touchpoint.type == "track":
         consent.happened(cell, touchpoint)
+    if touchpoint.group_id:
+        moment, known = (at, touchpoint.message_id), cell.accounts.get(touchpoint.group_id)
+        if known is None or known < moment:
+            cell.accounts = newest(cell.accounts | {touchpoint.group_id: moment}, ACCOUNTS)
     return cell
 
 

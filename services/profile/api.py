@@ -28,6 +28,13 @@ class People(Protocol):
         """The person who has this id now: after a merge the one it was merged into."""
 
 
+class AccountsOf(Protocol):
+    """Where accounts are looked up."""
+
+    def account(self, workspace: str, group: str) -> Profile | None:
+        """The account of this group id."""
+
+
 class Place(NamedTuple):
     """Where a touchpoint stands on a timeline. Never two in one: the same message id may be under several anchors, and
     under one anchor again when the first was received long before."""
@@ -76,6 +83,19 @@ def router(people: People, timeline: Timeline, guard: Any) -> APIRouter:
         items = timeline.page(workspace, tuple(found.identifiers), start, limit + 1)
         more = _next(items[limit - 1]) if len(items) > limit else None
         return JSONResponse({"profile_id": found.profile_id, "touchpoints": items[:limit], "next": more})
+
+    return api
+
+
+def accounts_router(accounts: AccountsOf, guard: Any) -> APIRouter:
+    """The route of accounts; `guard` is the dependency that lets a reader in or answers 401."""
+    api = APIRouter(prefix="/v1/accounts", tags=["Profiles"], dependencies=[guard])
+
+    @api.get("/{group_id:path}", summary="Look an account up by its group id")
+    def by_group_id(group_id: str, workspace: str = "main") -> Response:
+        """The company or group that `group` calls tell of. Its people are in ClickHouse: `account_people`."""
+        found = accounts.account(workspace, group_id)
+        return _profile(found) if found else _missing(f"there is no account {group_id!r} in workspace {workspace!r}")
 
     return api
 

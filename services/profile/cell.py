@@ -33,7 +33,8 @@ class Cell(msgspec.Struct, omit_defaults=True, gc=False):
 
     `sums`, `lows` and `highs` are units of 10^-9 as decimal text, because they outgrow 64 bits. `counts` to `windows`
     are keyed by `Computed.key`; `moments` (times of events asked for within a time) and `recent` (the last time) by
-    event; `consent` by "channel" or "channel/purpose". `left_out` counts values that could not be taken.
+    event; `consent` by "channel" or "channel/purpose"; `accounts` (the last time) by group id. `left_out` counts values
+    that could not be taken.
     """
 
     touchpoints: int = 0
@@ -57,11 +58,13 @@ class Cell(msgspec.Struct, omit_defaults=True, gc=False):
     windows: dict[str, Window] = {}
     moments: dict[str, tuple[int, tuple[Moment, ...]]] = {}
     recent: dict[str, Moment] = {}
+    accounts: dict[str, Moment] = {}
 
 
 CHANNELS = 32
 TRAITS = 200
 CONSENTS = 100
+ACCOUNTS = 32
 
 decode = msgspec.json.Decoder(Cell).decode
 
@@ -81,6 +84,7 @@ def join(one: Cell, other: Cell) -> Cell:
         firsts=_merged(one.firsts, other.firsts, min),
         lasts=_merged(one.lasts, other.lasts, max),
         left_out=one.left_out + other.left_out,
+        accounts=newest(_merged(one.accounts, other.accounts, max), ACCOUNTS),
     )
     if _has_rare(one) or _has_rare(other):
         _join_rare(found, one, other)
@@ -112,6 +116,13 @@ def bounded(values: dict[str, Any], most: int) -> dict[str, Any]:
     if len(values) <= most:
         return values
     return {name: values[name] for name in sorted(values)[:most]}
+
+
+def newest(values: dict[str, Moment], most: int) -> dict[str, Moment]:
+    """The `most` entries with the greatest values, these first; of equal ones those with the greatest names."""
+    if len(values) <= most:
+        return values
+    return dict(sorted(values.items(), key=lambda one: (one[1], one[0]), reverse=True)[:most])
 
 
 def plus_text(one: str, other: str) -> str:

@@ -10,6 +10,7 @@ audiences:
 """
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, get_args
@@ -51,7 +52,8 @@ class Trait(_Definition):
 
     `where` is a condition over the event's properties. Numbers are those below 10^18, also in quotes, cut off at nine
     places; first and last take any value that is there and not null, by (timestamp, message id); most_frequent,
-    distinct and unique take texts, numbers and true/false. `within` (ms) looks only at the time that ends now.
+    distinct and unique take texts, numbers and true/false. `within` (ms) looks only at the time that ends now. A trait
+    `of: account` is computed from what all people of an account do.
     """
 
     name: Name
@@ -69,6 +71,7 @@ class Trait(_Definition):
     days_since: Literal[True] | None = None
     within: Duration | None = None
     where: Tree | None = None
+    of: Literal["person", "account"] = "person"
 
     @model_validator(mode="after")
     def _one(self) -> "Trait":
@@ -76,6 +79,8 @@ class Trait(_Definition):
             raise PydanticCustomError("trait", "say exactly one of {forms}", {"forms": _FORMS})
         if self.days_since and self.within is not None:
             raise PydanticCustomError("trait", "`days_since` looks at the last time ever: leave `within` out")
+        if self.of == "account" and (self.days_since or self.within is not None):
+            raise PydanticCustomError("trait", "a trait of an account does not depend on time: leave out what does")
         if self.where is not None and uses(self.where) - {"property"}:
             raise PydanticCustomError("trait", "`where` looks at the event's own properties only: use `property:`")
         return self
@@ -151,10 +156,11 @@ class Definitions:
         self.asked = asked([*conditions, *(audience.who for audience in self.audiences)])
         self.events, self.windows, self.ends = self.asked.counts, self.asked.windows, self.asked.ends
         self.times = frozenset(self.windows) | self.ends  # events of which a cell keeps when they were
-        self.computed = tuple(_compile(trait) for trait in sorted(self.traits, key=lambda t: t.name))
+        self.of_persons = tuple(trait for trait in self.traits if trait.of == "person")
+        self.computed = tuple(_compile(trait) for trait in sorted(self.of_persons, key=lambda t: t.name))
         self.by_name = {computed.name: computed for computed in self.computed}
         self.by_event: dict[str, tuple[Computed, ...]] = {}
-        for trait in self.traits:
+        for trait in self.of_persons:
             self.by_event[trait.event] = (*self.by_event.get(trait.event, ()), self.by_name[trait.name])
         self.who = _compiled(self.audiences)
         self.clocks: tuple[Clock, ...] = clocks((audience.who for audience in self.audiences), self.by_name)
@@ -162,6 +168,12 @@ class Definitions:
         # Whether nothing that is read of a person depends on when it is read:
         self.timeless = not (self.asked.within or self.asked.sequences or len(self.still) < len(self.computed))
         self.fingerprint = self._fingerprint()
+
+    @cached_property
+    def accounts(self) -> "Definitions":
+        """The traits of accounts, as if an account were a person."""
+        found = (trait for trait in self.traits if trait.of == "account")
+        return Definitions([trait.model_copy(update={"of": "person"}) for trait in found])
 
     def _fingerprint(self) -> str:
         """It changes with everything that a profile depends on beside the touchpoints."""

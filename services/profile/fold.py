@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.fast import Duplicate, Evidence, Membership, Touchpoint
-from schemas.identifiers import profile_id
+from schemas.fast import Contribution, Duplicate, Evidence, Membership, Touchpoint
+from schemas.identifiers import account_id, profile_id
 from services.processor import Emit, Frame, Outcome
 from services.profile import anchor as anchors
 from services.profile import seen
@@ -144,6 +144,18 @@ class _Turn:
         anchor.n += 1
         message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id)
         self.emits.append(Emit("cells", anchor.owner, message))
+        if touchpoint.group_id:
+            self._contribute(anchor, touchpoint)
+
+    def _contribute(self, anchor: Anchor, touchpoint: Touchpoint) -> None:
+        contribution = Contribution(
+            workspace=touchpoint.workspace,
+            account=touchpoint.group_id,
+            anchor=anchor.identifier,
+            n=anchor.n,
+            touchpoint=touchpoint,
+        )
+        self.emits.append(Emit("contributions", account_id(touchpoint.workspace, touchpoint.group_id), contribution))
 
     def _tell(self, touchpoint: Touchpoint) -> None:
         evidence = Evidence(

@@ -100,6 +100,7 @@ def document(
         traits=traits,
         computed=computed,
         audiences=view.audiences,
+        accounts=tuple(name for _, name in sorted(((at, name) for name, at in cell.accounts.items()), reverse=True)),
         consent=consent,
         events=events,
         touchpoints=cell.touchpoints,

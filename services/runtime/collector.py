@@ -100,6 +100,7 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
     timeline = WarehouseTimeline(settings)
     routers = [
         api.router(people, timeline, readers),
+        api.accounts_router(people, readers),
         consent_api.router(people, timeline, readers),
         streams.router(following, config.definitions, readers),
         receive.router(tracking, journal, clock, _webhooks(config)),

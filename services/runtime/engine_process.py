@@ -168,7 +168,7 @@ class EngineProcess:
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,
-            bounced=BouncedAddresses(self._files.state), unknown=self._reads_again,
+            bounced=BouncedAddresses(self._files.state), unknown=self._reads_again, account=people.account,
         )  # fmt: skip
 
     def _reads_again(self) -> bool:

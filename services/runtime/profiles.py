@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 
 from schemas.fast import Profile
-from schemas.identifiers import profile_id
+from schemas.identifiers import account_id, profile_id
 from services.errors import Rejected
 from services.identifiers import IdentityRules
 from services.identity import records as identity
+from services.profile import accounts
 from services.profile.definitions import Definitions
 from services.profile.person import Person, document
 from services.runtime import frames, rebuild
 
-_SQL = {stage: f"SELECT value FROM records_{stage} WHERE key = ?" for stage in ("identity", "assemble")}  # noqa: S608
+_SQL = {stage: f"SELECT value FROM records_{stage} WHERE key = ?" for stage in ("identity", "assemble", "accounts")}  # noqa: S608
 
 
 class ProfileReader:
@@ -28,6 +29,7 @@ class ProfileReader:
         self._path, self._rules, self._definitions, self._clock = path, rules, definitions, clock
         self._known = msgspec.msgpack.Decoder(identity.Record).decode
         self._person = msgspec.msgpack.Decoder(Person).decode
+        self._account = msgspec.msgpack.Decoder(accounts.Account | accounts.Contributor).decode
         self._local = threading.local()
 
     def find(self, workspace: str, kind: str, value: str) -> Profile | None:
@@ -48,6 +50,13 @@ class ProfileReader:
         person = self._record("assemble", owner, self._person)
         found = self._document(person) if person is not None else None
         return found if found is not None and found.workspace == workspace and not found.deleted else None
+
+    def account(self, workspace: str, group: str) -> Profile | None:
+        """The account of this group id."""
+        found = self._record("accounts", account_id(workspace, group), self._account)
+        if not isinstance(found, accounts.Account):
+            return None
+        return accounts.document(found, self._definitions.accounts, rebuild.generation(self._connection()))
 
     def _document(self, person: Person) -> Profile:
         now = max(self._clock(), person.at)

@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas import fast
 from schemas.fast import Action, Cause, Profile, Touchpoint
-from schemas.identifiers import profile_id
+from schemas.identifiers import account_id, profile_id
 from services.automation.definitions import Rule
 from services.automation.rules import Rules
 from services.processor import Frame
@@ -30,6 +30,15 @@ def person(consent: str = "granted", **traits: Any) -> Profile:
     return Profile(
         workspace="main", profile_id=profile_id("main", ANN), version=1, identifiers=(ANN,), traits=fast.raw(told),
         computed=fast.EMPTY, consent=fast.raw({"email": consent} if consent else {}),
+    )  # fmt: skip
+
+
+def account(group: str = "acme", version: int = 1, **traits: Any) -> Profile:
+    """A company, of which group calls told this."""
+    told = {name: {"value": value, "at": NOON, "source": "shop"} for name, value in traits.items()}
+    return Profile(
+        workspace="main", profile_id=account_id("main", group), kind="account", version=version,
+        identifiers=(f"account:{group}",), traits=fast.raw(told), computed=fast.EMPTY, consent=fast.EMPTY,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.automation.templates import LARGEST_OUTPUT, ROOTS, parse, render
 from services.automation.values import PARTS, values
 from services.errors import Rejected
-from tests.automation.causes import actions, cause, person, rule
+from tests.automation.causes import account, actions, cause, person, rule
 
 VALUES = {
     "profile": {"traits": {"name": "<b>Ann & Bo"}},
@@ -42,7 +42,7 @@ def test_now_is_the_time_that_was_given_and_not_the_clock() -> None:
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("\n\n{{ profil.name }}", "line 3: `profil` is not known here; known are audience, now, profile"),
+        ("\n\n{{ profil.name }}", "line 3: `profil` is not known here; known are account, audience, now, profile"),
         ("\n{{ profile.trait.name }}", "line 2: `profile.trait` is not known here; profile has audiences, computed"),
         ("{% for a in touchpoint['props'] %}{% endfor %}", "line 1: `touchpoint.props` is not known here"),
         ("\n{{ now | upper }}", "line 2: there is no filter `upper`"),
@@ -89,7 +89,7 @@ def test_any_source_renders_or_is_refused_and_nothing_else(source: str) -> None:
 
 
 def test_what_can_be_said_of_a_person_and_a_touchpoint_is_what_there_is() -> None:
-    found = values(actions([rule()], cause())[0], person(), 0)
+    found = values(actions([rule()], cause())[0], person(), 0, account())
     assert {root: frozenset(found[root]) for root in PARTS} == PARTS
     for root, parts in PARTS.items():
         for part in parts:

@@ -13,7 +13,7 @@ from schemas.fast import Action, Cause
 from services.automation.definitions import Rule
 from services.automation.rules import Rules
 from services.processor import WAKEUPS, Frame, Outcome, Wakeup
-from tests.automation.causes import HOUR, NOON, actions, calling, cause, live, person, rule, touchpoint
+from tests.automation.causes import HOUR, NOON, account, actions, calling, cause, live, person, rule, touchpoint
 
 DAY = 24 * HOUR
 
@@ -30,10 +30,16 @@ class Stage:
     def take(self, frame: Frame) -> Outcome:
         wanted = self.processor.wants(frame, {})
         outcome = self.processor.decide(frame, {key: self.records.get(key) for key in wanted})
-        self.records |= outcome.records
+        self.records |= {key: self._kept(record) for key, record in outcome.records.items()}
         self.wakeups |= set(outcome.wakeups)
         self.emitted += [emit.message for emit in outcome.emits]
         return outcome
+
+    def _kept(self, record: Any) -> Any:
+        """The record as it is read again from a store."""
+        if record is None:
+            return None
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=self.processor.record)
 
     def wake(self, until: int) -> None:
         for wakeup in sorted(w for w in self.wakeups if w.due <= until):
@@ -189,3 +195,30 @@ def test_calls_other_than_track_trigger_by_their_type(kind: str, event: str, tri
     visit = touchpoint(type=kind, event=event)
     assert len(actions([rule(when={"event": trigger})], cause(visit))) == 1
     assert actions([rule(when={"event": "Home"})], cause(visit)) == []
+
+
+def test_a_rule_asks_both_the_person_and_the_account_they_act_for() -> None:
+    both = {"all": [{"account": "plan", "is": "pro"}, {"trait": "role", "is": "buyer"}]}
+    stage = Stage([rule(**{"if": both})])
+    buyer = msgspec.structs.replace(person(role="buyer"), accounts=("acme", "globex"))
+    stage.take(Frame("causes", 0, [cause(profile=buyer)], NOON))
+    stage.take(Frame("accounts", 0, [account("acme", plan="pro"), account("globex", plan="free")], NOON))
+    stage.take(Frame("causes", 0, [cause(touchpoint("m2"), buyer)], NOON))
+    stage.take(Frame("causes", 0, [cause(touchpoint("m3", group_id="globex"), buyer)], NOON))
+    stage.take(Frame("causes", 0, [cause(touchpoint("m4"), person(role="buyer"))], NOON))
+    assert [action.cause for action in stage.emitted] == ["m2"]
+
+
+def test_the_newest_word_of_an_account_counts_in_whatever_order_it_comes() -> None:
+    stage = Stage([rule(**{"if": {"account": "plan", "is": "pro"}})])
+    newer, older = account("acme", 2, plan="pro"), account("acme", 1, plan="free")
+    stage.take(Frame("accounts", 0, [newer, older], NOON))
+    stage.take(Frame("accounts", 0, [older], NOON))
+    stage.take(Frame("causes", 0, [cause(touchpoint(group_id="acme"))], NOON))
+    assert len(stage.emitted) == 1
+
+
+def test_accounts_are_not_kept_where_no_condition_asks() -> None:
+    stage = Stage([rule()])
+    stage.take(Frame("accounts", 0, [account("acme", plan="pro")], NOON))
+    assert stage.records == {}

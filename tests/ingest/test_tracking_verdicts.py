@@ -217,3 +217,10 @@ def test_depth_is_bounded_and_brackets_inside_text_do_not_count() -> None:
     assert [verdict.get("code") for verdict in answer["items"]] == [None, None, "too_deep"]
     shared = {"batch": [{"type": "page", "userId": "u"}], "context": {"x": nested(5)}}
     assert platform.post("/v1/batch", shared).json()["items"][0]["code"] == "too_deep"
+
+
+def test_an_imported_event_keeps_its_time_though_it_says_when_it_was_sent_long_ago(platform: Platform) -> None:
+    call = ORDER | {"type": "track", "timestamp": "2019-01-01T00:00:00Z", "sentAt": "2019-01-01T00:00:05Z"}
+    platform.post("/v1/import", {"batch": [call]}, "key-shop")
+    (made,) = platform.touchpoints
+    assert (made["timestamp"], made["sent_at"]) == (1_546_300_800_000, 1_546_300_805_000)

@@ -1,4 +1,4 @@
-"""Fold, identity and assemble run by hand: records go through msgpack and messages through JSON after every frame.
+"""Fold, identity, assemble and accounts run by hand: records go through msgpack and messages through JSON each time.
 Wake-ups fire as the engine fires them: before a frame up to its first message, after it up to its last."""
 
 from collections import deque
@@ -14,6 +14,7 @@ from schemas.topics import TOPICS
 from services.identifiers import IdentifierType, IdentityRules
 from services.identity.processor import Identity
 from services.processor import WAKEUPS, Frame, Processor, Wakeup
+from services.profile.accounts import Accounts
 from services.profile.assemble import Assemble
 from services.profile.definitions import Audience, Definitions, Trait
 from services.profile.fold import Fold
@@ -63,16 +64,21 @@ def order(message_id: str, *identifiers: str, total: Any = 0.1, **more: Any) -> 
     return touchpoint(message_id, *identifiers, properties={"total": total}, **more)
 
 
+CONSUMERS = {"evidence": "identity", "membership": "fold", "cells": "assemble", "contributions": "accounts"}
+
+
 class Stages:
-    """The three stages with their stores. What others read is in `published`, by topic."""
+    """The stages with their stores. What others read is in `published`, by topic."""
 
     def __init__(self, definitions: Definitions = DEFINITIONS, rules: IdentityRules = RULES, **assemble: Any):
         self.definitions = definitions
-        stages: list[Processor] = [Fold(definitions), Identity(rules), Assemble(definitions, **assemble)]
+        stages: list[Processor] = [
+            Fold(definitions), Identity(rules), Assemble(definitions, **assemble), Accounts(definitions)
+        ]  # fmt: skip
         self.stages = {stage.name: stage for stage in stages}
         self.stores: dict[str, dict[str, bytes]] = {name: {} for name in self.stages}
         self.published: dict[str, list[Any]] = {name: [] for name in TOPICS}
-        self.waiting: dict[str, deque[Any]] = {topic: deque() for topic in ("evidence", "membership", "cells")}
+        self.waiting: dict[str, deque[Any]] = {topic: deque() for topic in CONSUMERS}
         self.wakeups: set[Wakeup] = set()
         self.position = self.now = 0
 
@@ -84,9 +90,8 @@ class Stages:
             self.wait(touchpoints[0].received_at)
             self.now = max(self.now, *(one.received_at for one in touchpoints))
         self.handle("fold", "touchpoints", touchpoints, positions)
-        consumers = {"evidence": "identity", "membership": "fold", "cells": "assemble"}
         while any(self.waiting.values()):
-            for topic, stage in consumers.items():
+            for topic, stage in CONSUMERS.items():
                 waiting = self.waiting[topic]
                 frame = [waiting.popleft() for _ in range(min(most, len(waiting)))]
                 if frame:

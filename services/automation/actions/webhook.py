@@ -65,6 +65,8 @@ def make(step: WebhookStep, key: str, name: str, values: Mapping[str, Any], at: 
         data: dict[str, Any] = {n: render(source, f"{name}, data.{n}", values) for n, source in step.data.items()}
     else:
         data = {part: values[part] for part in ("workspace", "rule", "audience", "profile", "touchpoint")}
+        if values["account"]:
+            data["account"] = values["account"]
     body = body_of(step.type or f"rule.{values['rule']}", at, data, name)
     return WebhookCall(step.url or "", webhook_id(key), body, step.secret_env, step.url_env or "")
 

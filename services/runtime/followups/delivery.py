@@ -26,7 +26,7 @@ from services.automation.definitions import Rule
 from services.automation.follow_up import Made
 from services.automation.sending import Sending
 from services.automation.steps import TO_THE_PERSON
-from services.conditions.subject import facts
+from services.conditions.subject import Facts, account_of, account_traits, facts
 from services.errors import Rejected, Retry
 from services.runtime.disk import Trouble, passes
 from services.runtime.followups.caps import Limit, Person, limits
@@ -99,8 +99,9 @@ class Delivery:
     """Sends what the rules decided. `rules` by (workspace, name) are the ones in force and may be replaced at any time.
 
     `profile_of(workspace, anchor)` is the person who owns the identifier now, or None; `bounced(workspace, address)` is
-    whether an address has refused e-mail for good. While `unknown()`, nobody is as they are (the people are computed
-    anew), and nothing is begun. `clock` is epoch ms, `random` is in [0, 1).
+    whether an address has refused e-mail for good; `account(workspace, group)` is an account by its group id, or None.
+    While `unknown()`, nobody is as they are (the people are computed anew), and nothing is begun. `clock` is epoch ms,
+    `random` is in [0, 1).
     """
 
     def __init__(
@@ -109,12 +110,14 @@ class Delivery:
         clock: Callable[[], int], random: Callable[[], float], pace: Pace = Pace(),
         sending: Sending = ANYHOW, bounced: Callable[[str, str], bool] = lambda workspace, address: False,
         unknown: Callable[[], bool] = lambda: False,
+        account: Callable[[str, str], Profile | None] = lambda workspace, group: None,
     ):  # fmt: skip
         self.rules = rules
         self._ledger, self._actions, self._profile_of = ledger, actions, profile_of
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
         self._sending, self._bounced, self._unknown = sending, bounced, unknown
+        self._account = account
         self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
         self._ended: list[Ended] = []  # not under way any more, and not noted yet
         self._aside: set[str] = set()  # keys that are due and wait for something under way to end
@@ -214,8 +217,8 @@ class Delivery:
         action = _action(send.action)
         profile = self._profile_of(action.workspace, action.anchor)
         found = self.rules.get((action.workspace, action.rule))
-        reason = hold(found, action, None if profile is None or profile.deleted else facts(profile, action.touchpoint))
-        if reason:
+        account = self._account_of(profile, action)
+        if reason := hold(found, action, _subject(profile, action, account)):
             return Settled(send, "held", reason)
         assert found is not None and profile is not None
         person = Person(action.workspace, (*profile.identifiers, action.anchor))
@@ -223,7 +226,7 @@ class Delivery:
         if later := self._not_now(send, found.rule, action, profile) or self._no_room(send, person, bounds):
             return later
         try:
-            made = await self._renderer.make(found.rule.then[action.step], action, profile, self._clock())
+            made = await self._renderer.make(found.rule.then[action.step], action, profile, self._clock(), account)
         except Rejected as wrong:
             return Settled(send, "failed", wrong.reason)
         except Retry as error:
@@ -231,6 +234,10 @@ class Delivery:
         if isinstance(made, Email) and self._bounced(action.workspace, made.to):
             return Settled(send, "held", "the person's address has refused e-mail for good (Email Bounced)")
         return Ready(send, made, person, bounds)
+
+    def _account_of(self, profile: Profile | None, action: Action) -> Profile | None:
+        group = account_of(profile, action.touchpoint) if profile is not None else ""
+        return self._account(action.workspace, group) if group else None
 
     def _not_now(self, send: Send, rule: Rule, action: Action, profile: Profile) -> Settled | None:
         """The follow-up as waiting, where it is night for the person."""
@@ -285,6 +292,13 @@ def _tell(end: Settled) -> None:
     if end.status != "sent":
         told = {"key": end.send.key, "status": end.status, "reason": end.reason, "attempt": end.send.attempt}
         _log.info("follow-up not sent", **told)
+
+
+def _subject(profile: Profile | None, action: Action, account: Profile | None) -> Facts | None:
+    """The person, the cause and the account, as conditions look at them; None when nobody is there any more."""
+    if profile is None or profile.deleted:
+        return None
+    return facts(profile, action.touchpoint, account_traits(account) if account is not None else None)
 
 
 def _recipient(made: Made) -> str:

@@ -27,14 +27,15 @@ LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is to be made: the step (JSON of `Step`), the action, the person now, the time (epoch ms), and what makes
-    links."""
+    """What is to be made: the step (JSON of `Step`), the action, the person now, the time (epoch ms), what makes
+    links, and the person's account."""
 
     step: msgspec.Raw
     action: Action
     profile: Profile
     now: int
     links: Links | None = None
+    account: Profile | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -52,10 +53,12 @@ class Renderer:
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def make(self, step: Step, action: Action, profile: Profile, now: int) -> Made:
+    async def make(
+        self, step: Step, action: Action, profile: Profile, now: int, account: Profile | None = None
+    ) -> Made:
         """The follow-up as data. Raises Rejected (it can never be made as it is) or Retry (the process was ended)."""
         said = msgspec.Raw(step.model_dump_json(by_alias=True).encode())
-        order = msgspec.json.encode(Order(said, action, profile, now, self._links))
+        order = msgspec.json.encode(Order(said, action, profile, now, self._links, account))
         async with self._lock:
             answer = await self._asked(order)
         found: Made | Refused = msgspec.json.decode(answer, type=Made | Refused)
@@ -131,7 +134,7 @@ def _answer(line: bytes) -> Made | Refused:
     try:
         order = msgspec.json.decode(line, type=Order)
         step = Step.model_validate_json(bytes(order.step))
-        return make(step, order.action, order.profile, order.now, order.links)
+        return make(step, order.action, order.profile, order.now, order.links, order.account)
     except Rejected as wrong:
         return Refused(wrong.code, wrong.reason)
     except MemoryError:

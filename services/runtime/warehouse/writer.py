@@ -52,6 +52,7 @@ FEEDS = {
     "membership": Feed("identity_log", rows.membership),
     "identity-changes": Feed("identity_change_log", rows.as_they_are),
     "profiles": Feed("profile_log", rows.profiles),
+    "accounts": Feed("account_log", rows.profiles),
     "audience-changes": Feed("audience_change_log", rows.as_they_are),
     "actions": Feed("action_log", rows.as_they_are),
     "deliveries": Feed("delivery_log", rows.as_they_are),
