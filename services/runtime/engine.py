@@ -69,6 +69,7 @@ class Engine:
     """Runs the processors over the log, one `turn` after the other. One engine per data folder.
 
     `read(start, limit)` gives the touchpoint frames from an offset on: of the log, or of the archive while rebuilding.
+    `turn` is how many touchpoints one transaction takes at most, `cache` how many records each stage keeps decoded.
     `spent(stage, messages, seconds)` hears where the CPU's time goes. Touchpoints of frames below `restored_before` are
     read once more, so they count as restored.
     """
@@ -76,7 +77,7 @@ class Engine:
     def __init__(
         self, file: StateFile, processors: Sequence[Processor],
         read: Callable[[int, int], list[frames.StoredFrame]], clock: Callable[[], int],
-        turn: int = 1_000, cache: int = 30_000, spent: Callable[[str, int, float], None] | None = None,
+        turn: int, cache: int, spent: Callable[[str, int, float], None] | None = None,
         restored_before: int = 0,
     ):  # fmt: skip
         self._file, self._read, self._clock, self._turn = file, read, clock, turn
