@@ -51,7 +51,7 @@ documents = st.lists(objects, min_size=12, max_size=12)
 conditions = st.lists(trees(properties), min_size=15, max_size=15)
 
 
-@settings(LAW, max_examples=40)
+@settings(LAW, max_examples=25)
 @given(jsons=documents, written_trees=conditions)
 def test_no_difference_over_properties(asked: WarehouseProcess, jsons: list[str], written_trees: list[Any]) -> None:
     nodes = [parse(one) for one in written_trees]
@@ -61,7 +61,7 @@ def test_no_difference_over_properties(asked: WarehouseProcess, jsons: list[str]
     assert got == [[int(holds(subject)) for holds in closures] for subject in subjects]
 
 
-@settings(LAW, max_examples=40)
+@settings(LAW, max_examples=25)
 @given(jsons=documents)
 def test_a_value_has_one_text(asked: WarehouseProcess, jsons: list[str]) -> None:
     wanted = ["a", "b", "a.b", "b.a", ""]

@@ -74,13 +74,14 @@ def test_nothing_is_said_while_nothing_changed_or_nothing_is_computed_yet(folder
         ),
     ],
 )
-def test_what_is_new_or_changed_is_named_until_a_replay(folder: Folder, name: str, text: str, named: str) -> None:
+def test_what_is_new_or_changed_is_named_until_the_past_is_computed(folder: Folder, name: str, text: str, named: str) -> None:
     folder.start()
     folder.compute()
     folder.edit(name, text)
     for _ in range(2):
         said = folder.start(NOON + 86_400_000)
-        assert f"since 2026-02-02 02:40 UTC: {named}. What" in said and "rapport replay" in said
+        assert f"since 2026-02-02 02:40 UTC: {named}. What" in said
+        assert ("rapport replay" if name == "identity.yaml" else "rapport traits backfill") in said
     rebuild.begin(folder.db, ["assemble", "identity"], 1, now=0)
     folder.start()
     folder.compute()
