@@ -1,11 +1,11 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench web schemas format constraints clean
+.PHONY: help setup demo up test check bench bench-million web schemas format constraints clean
 
 PY := .venv/bin/python
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make .venv with everything in it (PYTHON=... chooses the interpreter: 3.11, 3.12 or 3.13)
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh
@@ -27,8 +27,11 @@ check: setup  ## ruff, mypy --strict, import-linter and the tests of the house s
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest tests/test_house_style.py tests/test_glossary.py
 
-bench: setup  ## measure requests, batches and the whole way to profile and ClickHouse
+bench: setup  ## measure events, look-ups and audiences: how many, how quickly, at what cost
 	@$(PY) -m benchmarks
+
+bench-million: setup  ## measure disk and memory of a million touchpoints, and whether memory stays flat
+	@$(PY) -m benchmarks.million
 
 web:  ## build sdk/web/rapport.min.js from its source (needs Node)
 	@bash scripts/web.sh

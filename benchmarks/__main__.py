@@ -1,35 +1,29 @@
 """`python -m benchmarks`, or `make bench`: measure a platform of its own on this machine, and print the figures."""
 
 import argparse
-import asyncio
-import gc
 import json
-import sys
-import time
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
 
-from benchmarks import machine, posts, report, whole_way
-from benchmarks.client import Load, close, connect, request
+from benchmarks import audiences, lookups, machine, posts, report, whole_way
+from benchmarks.introducing import introduce, say
 from benchmarks.subject import ROOT, Subject, platform
-from benchmarks.workload import Workload
-
-INTRODUCED = 500  # people in one batch
 
 
 class Extent(NamedTuple):
-    """How much is measured: seconds of each part of (a) and of (b), of (c), and how many people are known before."""
+    """How much is measured: seconds of each part of (a) and (b), of (c), of each part of (d), and how many people are
+    known before."""
 
     posts: float
     whole_way: float
+    lookups: float
     people: int
 
 
-WHOLE, QUICK = Extent(10, 60, 50_000), Extent(1, 2, 1_000)
+WHOLE, QUICK = Extent(10, 60, 5, 50_000), Extent(1, 2, 0.5, 1_000)
 
 
 def main() -> None:
@@ -60,58 +54,28 @@ def _options() -> argparse.Namespace:
 
 async def measure(subject: Subject, extent: Extent) -> dict[str, Any]:
     """Everything in turn; each part begins when all that was accepted before is visible."""
-    workload = Workload(extent.people, Instant(), uuid.uuid4().hex[:8])
-    gc.freeze()
-    gc.disable()  # the generator makes no cycles, and shares its core with what it measures
-    _say(f"{extent.people:,} people introduce themselves")
-    await introduce(subject, workload)
+    workload = await introduce(subject, extent.people)
     one, many = posts.singles(subject, workload), posts.batches(subject, workload)
-    _say("(a) single events, as many as it takes")
+    say("(a) single events, as many as it takes")
     singles = await posts.most(subject, one, 1, posts.SINGLES, extent.posts)
     await subject.drained()
-    _say("(a) single events at half of that")
-    rate = max(1.0, singles["events_per_second"] / 2)
-    steady = await posts.steady(subject, one, rate, posts.SINGLES, extent.posts)
-    _say("(b) batches, as many as it takes")
+    say("(a) single events at half of that")
+    rate = max(1.0, singles["per_second"] / 2)
+    steady = await posts.steady_and_seen(subject, one, rate, posts.SINGLES, extent.posts)
+    say("(d) people are looked up while events arrive")
+    found = await lookups.both_ways(subject, workload, extent.people, extent.lookups)
+    say("(b) batches, as many as it takes")
     batches = await posts.most(subject, many, posts.BATCH, posts.BATCHES, extent.posts)
-    _say("(b) waiting until all of them are visible")
+    say("(b) waiting until all of them are visible")
     await subject.drained()
-    _say("(c) the whole way")
+    say("(c) the whole way")
     way = await whole_way.flow(subject, workload, extent.whole_way)
-    return {"singles": singles, "steady": steady, "batches": batches, "whole_way": way}
-
-
-async def introduce(subject: Subject, workload: Workload) -> None:
-    """Every known person once, in batches, until all have a profile."""
-    calls = [call.body for call in workload.introductions()]
-    bodies = [b",".join(calls[at : at + INTRODUCED]) for at in range(0, len(calls), INTRODUCED)]
-    made = iter([request("/v1/batch", subject.write_key, b'{"batch":[%b]}' % body) for body in bodies])
-    opened = await connect(subject.port, 2)
-    load = Load(opened, lambda: next(made), INTRODUCED)
-    load.allow(len(bodies))
-    while load.accepted < len(calls):
-        await asyncio.sleep(0.01)
-        load.allow(len(bodies))
-    close(opened)
-    await subject.drained()
-
-
-class Instant:
-    """The ISO time of now, made anew every half second."""
-
-    def __init__(self) -> None:
-        self._until, self._text = 0.0, ""
-
-    def __call__(self) -> str:
-        now = time.time()
-        if now > self._until:
-            self._until = now + 0.5
-            self._text = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return self._text
-
-
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+    say("(e) audiences, by the stream's closures and by SQL")
+    judged = audiences.judge(subject)
+    return {
+        "singles": singles, "steady": steady, "batches": batches, "whole_way": way, "lookups": found,
+        "audiences": judged,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str
     before, on_disk = await subject.drained(), disk(subject.folder)
     opened = await connect(subject.port, CONNECTIONS)
     load = Load(opened, batches(subject, workload), BATCH)
-    await _run(subject, load, Watch(subject.standing), before.accepted, seconds * FILL)
+    await keep_full(subject, load, Watch(subject.standing), before.accepted, seconds * FILL)
     watch = Watch(subject.standing)
     first, began, meter, stages = watch.look(), perf_counter(), Meter(subject.pids), subject.stages()
-    last = await _run(subject, load, watch, before.accepted, seconds)
+    last = await keep_full(subject, load, watch, before.accepted, seconds)
     taken, spent, stages_now = perf_counter() - began, meter.read(), subject.stages()
     held = {name: memory(pid) for name, pid in subject.pids.items()}
     await load.finish()
@@ -38,7 +38,7 @@ async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str
     after = await subject.drained(watch)
     events, total, files = last.visible - first.visible, after.accepted - before.accepted, disk(subject.folder)
     return {
-        "events_per_second": events / taken,
+        "per_second": events / taken,
         "seconds": taken,
         "lag_events": last.accepted - last.visible,
         "visible_after_p50_s": percentile(watch.delays(), 0.5),
@@ -52,7 +52,7 @@ async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str
     }
 
 
-async def _run(subject: Subject, load: Load, watch: Watch, before: int, seconds: float) -> Stand:
+async def keep_full(subject: Subject, load: Load, watch: Watch, before: int, seconds: float) -> Stand:
     """For so long, and until at least one event became visible, keep the way full. Returns where it stands then."""
     began, first = perf_counter(), watch.look().visible
     while True:

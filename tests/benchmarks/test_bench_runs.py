@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.audiences import AUDIENCES
 from benchmarks.posts import percentile
 from benchmarks.report import STAGES, show
 from benchmarks.standing import Stand, Watch
@@ -39,15 +40,23 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_every_figure_is_there(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     singles, steady, batches, way = (found[part] for part in ("singles", "steady", "batches", "whole_way"))
-    assert min(part["events_per_second"] for part in (singles, batches, way)) > 0
+    assert min(part["per_second"] for part in (singles, batches, way)) > 0
     assert 0 < steady["p50_ms"] <= steady["p99_ms"] <= steady["max_ms"]
     assert 0 < way["visible_after_p50_s"] <= way["visible_after_p99_s"]
     assert set(STAGES) <= set(way["stages"]) and min(s["us_per_event"] for s in way["stages"].values()) >= 0
     assert set(way["memory_bytes"]) == PROCESSES and set(way["cpu_us_per_event"]) == PROCESSES | {"generator"}
     assert way["disk_bytes_per_event"]["log.db"] > 0 and found["machine"]["fdatasync_ms"] > 0
+    ways, judged = found["lookups"]["ways"], found["audiences"]
+    assert min(way["full"]["per_second"] for way in ways.values()) > 0 and found["lookups"]["events_per_second"] > 0
+    assert all(0 < way["half"]["p50_ms"] <= way["half"]["p99_ms"] for way in ways.values())
+    assert set(judged["closures"]["each_us_per_person"]) == set(judged["sql"]["each"]) == set(AUDIENCES)
+    assert 0 < judged["closures"]["people"] <= judged["sql"]["people"] and judged["sql"]["seconds"] > 0
     show(found)
     printed = capsys.readouterr().out
-    assert all(part in printed for part in ("(a)", "(b)", "(c)", "assemble", "MB", "bytes an event", "aim on 2 cores"))
+    assert all(
+        part in printed
+        for part in ("(a)", "(b)", "(c)", "(d)", "(e)", "assemble", "MB", "bytes an event", "aim on 2 cores")
+    )
 
 
 def test_what_was_accepted_is_what_clickhouse_counts(found: dict[str, Any]) -> None:
