@@ -100,6 +100,14 @@ def test_identity_adds_to_the_defaults(tmp_path: Path) -> None:
             'rules/hello.yaml, line 2: there is no audience "vips"; none is defined',
         ),
         (
+            {"audiences.yaml": "audiences:\n- {name: a, who: {audience: b}}\n- {name: b, who: {not: {audience: a}}}\n"},
+            "audiences.yaml, line 2: these audiences ask for each other in a circle: a → b → a",
+        ),
+        (
+            {"audiences.yaml": "audiences:\n- name: vips\n  who:\n    all:\n    - {audience: vip}\n"},
+            'audiences.yaml, line 5: there is no audience "vip"; did you mean "vips"?',
+        ),
+        (
             {"audiences.yaml": AUDIENCES, "rules/hello.yaml": RULE},
             'rules/hello.yaml, line 5: "hello.txt": there is no such file in config',
         ),
