@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 url, path = sys.argv[1:]
 headers = {"Authorization": f"Bearer {os.environ.get('RAPPORT_READ_KEY', '')}"}
 copy = sqlite3.connect(path)
+copy.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
 copy.execute("CREATE TABLE IF NOT EXISTS profiles (id TEXT PRIMARY KEY, document TEXT)")
 copy.execute("CREATE TABLE IF NOT EXISTS place (position TEXT)")
 

@@ -53,13 +53,13 @@ class NoArchive(archive.Archive):
         raise AssertionError("the log has everything")
 
 
-def touchpoint(number: int, *identifiers: str, workspace: str = "main") -> bytes:
+def touchpoint(number: int, *identifiers: str, workspace: str = "main", group: str = "") -> bytes:
     """Somebody with these identifiers, the first of them the anchor, was seen."""
     return fast.dumps(
         Touchpoint(
             workspace=workspace, source="s", channel="web", type="track", event="Seen", message_id=f"m{number}",
             anchor=identifiers[0], identifiers=identifiers, timestamp=number, received_at=1_000 + number,
-            evidence_at=number, properties=fast.EMPTY, traits=fast.EMPTY, context=fast.EMPTY,
+            evidence_at=number, group_id=group, properties=fast.EMPTY, traits=fast.EMPTY, context=fast.EMPTY,
         )
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.mark.parametrize("topic", PUBLIC)
 def test_every_public_topic_has_a_route_that_is_described(world: World, topic: str) -> None:
     there = client(world.path)
-    assert [bytes(line.value) for line in there.lines(topic)] or topic in ("actions", "identity-changes")
+    assert [bytes(line.value) for line in there.lines(topic)] or topic in ("accounts", "actions", "identity-changes")
     described = there.app.openapi()["paths"][f"/v1/streams/{topic}"]["get"]
     assert {"200", "400", "401", "410", "503"} <= described["responses"].keys()
     assert "Compacted" in described["description"] or "retained" in described["description"]

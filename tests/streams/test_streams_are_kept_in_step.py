@@ -144,3 +144,13 @@ def test_the_snapshot_is_what_a_compacted_topic_would_still_carry() -> None:
         assert copy.values == dict(it.published("profiles"))
         assert list(copy.values) == sorted(copy.values), "in the order of keys, which the position continues"
         assert any(b'"redirect":"p' in value for value in copy.values.values())
+
+
+def test_accounts_have_a_snapshot_too() -> None:
+    with world() as it:
+        for number in range(1, 7):
+            it.receive(touchpoint(number, f"user_id:u{number}", group=f"g{number % 3}"))
+        copy = Copy(it, reader_of("accounts"))
+        copy.catch_up()
+        copy.close()
+        assert copy.values == dict(it.published("accounts")) and len(copy.values) == 3

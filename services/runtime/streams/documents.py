@@ -15,6 +15,7 @@ import msgspec
 
 from schemas import fast
 from schemas.topics import Topic
+from services.profile import accounts
 from services.profile.definitions import Definitions
 from services.profile.person import Person, document
 from services.runtime import rebuild
@@ -24,6 +25,7 @@ KEYS = 200  # records of one page
 # Of the stage that publishes a compacted topic: its record of a key, and what makes the document of it
 MAKERS: dict[str, tuple[type[msgspec.Struct], Callable[[Any, Definitions, int], fast.Profile]]] = {
     "assemble": (Person, document),
+    "accounts": (accounts.Account, lambda record, said, number: accounts.document(record, said.accounts, number)),
 }
 
 
