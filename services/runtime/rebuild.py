@@ -18,6 +18,7 @@ from services.runtime import frames
 
 _person = msgspec.msgpack.Decoder(Person).decode
 _known = msgspec.msgpack.Decoder(Record).decode
+KEPT = frozenset({"rules"})  # stages with decisions of their own, which no touchpoint that is restored brings back
 _FORMER = """
 CREATE TABLE IF NOT EXISTS former (profile_id TEXT PRIMARY KEY, workspace TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS former_members (workspace TEXT, identifier TEXT, PRIMARY KEY (workspace, identifier));
@@ -43,8 +44,9 @@ def restored_before(db: sqlite3.Connection) -> int:
 
 
 def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int) -> None:
-    """Throw the records away and start the next generation, in one transaction. The published topics stay. What has
-    fallen due by `now` (epoch ms) is never acted on again, but for the wake-ups that wait to be fired."""
+    """Throw the records away and start the next generation, in one transaction. The published topics stay, and so does
+    what rules have decided and not done yet: nothing that is read again would decide it anew. What has fallen due by
+    `now` (epoch ms) is never acted on again, but for the wake-ups that wait to be fired."""
     db.executescript(_FORMER)
     new = generation(db) + 1
     waiting = db.execute("SELECT min(due) FROM wakeups WHERE stage = 'assemble'").fetchone()[0]
@@ -53,8 +55,9 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int)
         for (value,) in db.cursor().execute("SELECT value FROM records_assemble"):
             _remember(db, _person(value))
         for stage in stages:
-            db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
-        db.execute("DELETE FROM wakeups")
+            if stage not in KEPT:
+                db.execute(f"DELETE FROM records_{stage}")  # noqa: S608
+                db.execute("DELETE FROM wakeups WHERE stage = ?", (stage,))
         db.execute("DELETE FROM watermarks")
         db.execute("DELETE FROM about WHERE name IN ('counted', 'backfill')")  # all of it is counted from the first on
         put = [("generation", str(new)), ("restored_before", str(log_end)), ("dealt_with", str(dealt))]

@@ -1,6 +1,7 @@
 """A rebuild reads everything again: the same people, higher versions, and a tombstone for whoever is none any more."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from schemas import fast
 from schemas.fast import Duplicate, Membership, Profile, Touchpoint
 from schemas.identifiers import profile_id
+from services.automation.definitions import Rule
 from services.configuration import Config
 from services.errors import RapportError
 from services.identifiers import DEFAULT_RULES, IdentityRules
@@ -58,18 +60,23 @@ def touchpoint(number: int, *identifiers: str) -> bytes:
     )  # fmt: skip
 
 
-def config(rules: IdentityRules) -> Config:
-    return Config((), Limits(), rules, (), (), (), Definitions())
+def config(identity: IdentityRules, rules: tuple[Rule, ...] = ()) -> Config:
+    return Config((), Limits(), identity, (), (), rules, Definitions())
 
 
-def carry(file: StateFile, log_path: Path, rules: IdentityRules, archived: Sequence[StoredFrame] = ()) -> None:
+def carry(
+    file: StateFile, log_path: Path, identity: IdentityRules, archived: Sequence[StoredFrame] = (),
+    rules: tuple[Rule, ...] = (), now: int = 5_000,
+) -> None:  # fmt: skip
     """Everything that is on the log, through the stages of the present generation."""
 
     async def work() -> None:
         log, db = frames.open_reader(log_path), file.db
-        stages = processors(config(rules), rebuild.generation(db), {}, 7)
+        stages = processors(
+            config(identity, rules), rebuild.generation(db), {("main", one.name): 0 for one in rules}, 7
+        )
         read = archive.read_all(log, FromArchive(archived))
-        engine = Engine(file, stages, read, lambda: 5_000, 2, 100, restored_before=rebuild.restored_before(db))
+        engine = Engine(file, stages, read, lambda: now, 2, 100, restored_before=rebuild.restored_before(db))
         await engine.load()
         while await engine.turn():
             pass
@@ -144,6 +151,22 @@ def test_an_id_that_is_nobody_after_the_rebuild_gets_a_tombstone(tmp_path: Path)
     assert rebuild.end(file.db, 6_000) == 1
     newest = published(file)
     assert newest[gone].deleted and not newest[stays].deleted
+
+
+def test_a_follow_up_that_waits_is_still_made_after_a_rebuild(tmp_path: Path) -> None:
+    """A restored cause starts nothing, so the wait must outlast the records that it came from."""
+    welcome = Rule.model_validate(
+        {"name": "welcome", "when": {"event": "Seen"}, "wait": "1h", "then": [{"message": {"data": {"say": "hello"}}}]}
+    )
+    log = frames.open_file(tmp_path / "log.db")
+    frames.append(log, "touchpoints", 0, 0, [touchpoint(1, "user_id:u1")])
+    file = StateFile(tmp_path / "state.db", STAGES)
+    carry(file, tmp_path / "log.db", DEFAULT_RULES, rules=(welcome,))
+    assert not frames.end(file.db, "actions")
+    rebuild.begin(file.db, STAGES, frames.end(log, "touchpoints"), now=5_000)
+    carry(file, tmp_path / "log.db", DEFAULT_RULES, rules=(welcome,), now=5_000 + 3_600_000)
+    made = [line for frame in frames.read(file.db, "actions", 0, 10) for line in frame.body.split(b"\n")]
+    assert [json.loads(line)["key"] for line in made] == ["main/welcome/0//m1"]
 
 
 DAY = 24 * 3_600_000
