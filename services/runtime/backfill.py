@@ -97,6 +97,18 @@ class Backfill:
         self._definitions, self._events = definitions, fill.keys(definitions)
         self._client: Client | None = None
         self._asking: asyncio.Task[Any] | None = None
+        self._give_up_what_is_gone()
+
+    def _give_up_what_is_gone(self) -> None:
+        """A definition that went away half filled in counts as whole from now on: filled again it would be doubled."""
+        now = state(self._db)
+        gone = sorted(key for key in (now or {}).get("keys", {}) if key not in self._events)
+        if gone:
+            _log.warning("half filled in when its definition went away: `rapport replay` makes it whole", keys=gone)
+            with frames.transaction(self._db):
+                self._now_counted(dict.fromkeys(gone))
+                kept = {key: ranges for key, ranges in now["keys"].items() if key not in gone}
+                _write(self._db, {**now, "keys": kept})
 
     async def step(self, engine: Engine) -> None:
         """At most one chunk, if it is there."""
