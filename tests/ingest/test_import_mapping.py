@@ -67,6 +67,8 @@ def calls(found: Any, said: Mapping, source: str = "import") -> list[Row]:
         ("type: identify\nuserId: u\ntimestamp: {column: t, zone: Berlin}", 3, "Europe/Berlin"),
         ("type: identify\nuserId: u\ntimestamp: {column: t, format: dd.mm.yyyy}", 3, "%d.%m.%Y"),
         ("type: identify\nuserId: u\nmessageId: m\nid: [n]", 1, "`messageId`"),
+        ("type: identify\nuserId: u\nconsent: {email: a, email/news: b}", 1, "`email` as a whole"),
+        ("type: track\nevent: X\nuserId: u\nconsent: {email: a}", 1, "identify"),
         ("type: identify\nuserId: u\ncsv: {encoding: gbk}", 3, "expected"),
         ("type: identify\nuserId: u\nexternalIds: {Bad Type: x}", 3, "small letters"),
     ],
@@ -138,6 +140,14 @@ def test_columns_named_as_id_make_it_whatever_else_is_in_the_row() -> None:
     assert ids([("u1", "x", ""), ("u1", "y", "")], said) == ids([("u1", "z", ""), ("u1", "", "")], said)
     (row,) = calls(CsvFile(io.BytesIO(written([("", "x", "")])), Csv()), said)
     assert (row.code, row.field, row.item) == ("missing_field", "id", b"") and '"a" is empty' in row.problem
+
+
+def test_answers_about_consent_are_those_of_an_identify_call(tmp_path: Path) -> None:
+    said = mapping(tmp_path, "type: identify\nuserId: u\nconsent: {email/news: a, sms: {column: b, true: [ja]}}")
+    rows = calls(CsvFile(io.BytesIO(b"u,a,b\n1,yes,ja\n2,No,\n3,,maybe\n"), said.csv), said)
+    assert [row.field for row in rows] == ["", "", "consent.sms"]
+    told = [json.loads(row.item)["traits"]["consent"] for row in rows[:2]]
+    assert told == [{"email": {"news": True}, "sms": True}, {"email": {"news": False}}]
 
 
 def test_a_row_without_its_time_is_not_dated_with_today(tmp_path: Path) -> None:

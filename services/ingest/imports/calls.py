@@ -35,6 +35,7 @@ class Calls:
         self._external = self._parts("externalIds.", mapping.external_ids, as_text=True)
         self._properties = self._parts("properties.", mapping.properties)
         self._traits = self._parts("traits.", mapping.traits)
+        self._consent = self._parts("consent.", mapping.consent)
         self._message_id = self._parts("", {"messageId": mapping.message_id}, as_text=True)
         self._key = self._parts("", {column: Value(column=column) for column in mapping.id}, as_text=True)
 
@@ -58,6 +59,8 @@ class Calls:
             traits = person | traits
         elif person:
             context["traits"] = person
+        if consent := _consent(_filled(self._consent, cells)):
+            traits = {**traits, "consent": consent}
         parts = {"properties": properties, "traits": traits, "context": context}
         return call | {name: part for name, part in parts.items() if part}
 
@@ -105,6 +108,18 @@ class Calls:
 
 def _filled(parts: list[tuple[str, Part]], cells: Cells) -> dict[str, Any]:
     return {name: value for name, part in parts if (value := part(cells)) is not None}
+
+
+def _consent(said: dict[str, Any]) -> dict[str, Any]:
+    """What `email` and `email/newsletter` say, as a call says it."""
+    found: dict[str, Any] = {}
+    for name, answer in said.items():
+        channel, _, purpose = name.partition("/")
+        if purpose:
+            found.setdefault(channel, {})[purpose] = answer
+        else:
+            found[channel] = answer
+    return found
 
 
 def _missing(field: str, column: str | None, expected: str) -> Rejected:

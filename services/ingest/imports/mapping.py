@@ -56,6 +56,12 @@ def _fixed(value: Any) -> Any:
     return {"constant": value} if isinstance(value, str) else value
 
 
+def _yes_or_no(value: Any) -> Any:
+    """A text alone is a column's name; a column without a type holds words for yes and no."""
+    said = _named(value)
+    return {"type": "boolean", **said} if isinstance(said, dict) and "constant" not in said else said
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
@@ -110,9 +116,20 @@ Of = Annotated[Value, BeforeValidator(_named)]
 Said = Annotated[Value, BeforeValidator(_fixed)]
 Values = Annotated[dict[Annotated[str, Field(min_length=1, max_length=256)], Of], Field(max_length=MOST)]
 
+Answers = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)?$", max_length=129)],
+        Annotated[Value, BeforeValidator(_yes_or_no)],
+    ],
+    Field(max_length=100),
+]
+
 
 class Mapping(_Part):
-    """What the file says: one call a row. `id` are the columns that name a row; `empty` the texts that mean nothing."""
+    """What the file says: one call a row. `id` are the columns that name a row; `empty` the texts that mean nothing.
+
+    `consent` has a column of yes and no for each channel ("email") or purpose of a channel ("email/newsletter").
+    """
 
     type: Literal["track", "identify", "group", "page"]
     event: Said | None = None
@@ -128,6 +145,7 @@ class Mapping(_Part):
     id: Annotated[tuple[Column, ...], Field(strict=False, max_length=20)] = ()
     properties: Values = {}
     traits: Values = {}
+    consent: Answers = {}
     empty: Annotated[tuple[str, ...], Field(strict=False, max_length=20)] = ("",)
     csv: Csv = Csv()
 
@@ -141,6 +159,12 @@ class Mapping(_Part):
             raise PydanticCustomError("mapping", f"a {self.type} call has no `name`; put it into traits or properties")
         if not (self.user_id or self.anonymous_id or self.email or self.phone or self.external_ids):
             what = "nobody is named: say at least one of userId, anonymousId, email, phone, externalIds"
+            raise PydanticCustomError("mapping", what)
+        if self.consent and (self.type != "identify" or "consent" in self.traits):
+            what = "`consent` goes with `type: identify` only, and stands there or among the traits"
+            raise PydanticCustomError("mapping", what)
+        if found := sorted({one.partition("/")[0] for one in self.consent if "/" in one} & self.consent.keys()):
+            what = f"`consent` has `{found[0]}` as a whole and a purpose of it; a row can say one of both"
             raise PydanticCustomError("mapping", what)
         if self.message_id and self.id:
             raise PydanticCustomError("mapping", "say `messageId` (an id as it is) or `id` (columns to make one of)")
