@@ -51,7 +51,7 @@ class View:
         if self._texts is None:
             cell, definitions = self.cell, self._definitions
             computed = _computed(self, definitions.still)
-            self._texts = (_traits(cell), computed, _consent(cell), _counts(_events(cell, definitions)))
+            self._texts = (_traits(cell, definitions), computed, _consent(cell), _counts(_events(cell, definitions)))
         return self._texts
 
     def moving(self) -> tuple[Any, Any]:
@@ -140,13 +140,14 @@ def _quoted(text: str) -> str:
     return _encode(text).decode()
 
 
-def _traits(cell: Cell) -> Any:
-    """A trait that was set to null is no longer there."""
+def _traits(cell: Cell, definitions: Definitions) -> Any:
+    """A trait that was set to null is no longer there, and one that is computed is never one that was told: not even
+    where nothing was computed for this person."""
     return _object(
         [
             f'{_quoted(name)}:{{"value":{value},"at":{at},"source":{_quoted(source)}}}'
             for name, (at, _, source, value) in sorted(cell.traits.items())
-            if value != "null"
+            if value != "null" and name not in definitions.by_name
         ]
     )
 

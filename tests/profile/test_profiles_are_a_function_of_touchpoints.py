@@ -6,13 +6,15 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import fast
 from schemas.fast import Touchpoint
+from services.conditions.subject import facts
 from services.profile.add import add
 from services.profile.cell import Cell
 from services.profile.person import Held, Person, document, identifiers
 from services.profile.view import View
 from tests.profile.profile_histories import histories
-from tests.profile.profile_stages import DEFINITIONS, Stages, plain
+from tests.profile.profile_stages import DEFINITIONS, Stages, plain, touchpoint
 
 
 def run(arriving: list[Touchpoint], cuts: set[int], most: int) -> Stages:
@@ -103,3 +105,14 @@ def test_audiences_told_one_by_one_end_where_the_profiles_are(history: list[Touc
     for owner, profile in stages.newest().items():
         if profile.deleted:
             assert not any(who == owner for who, _ in inside)
+
+
+def test_nobody_outside_can_tell_a_trait_that_is_computed() -> None:
+    """Not even while there is nothing to compute; and the audience and the document see the same."""
+    told = touchpoint(
+        "i1", "user_id:ann", event="identify", traits={"spent": 1_000, "first_product": "x", "plan": "pro"}
+    )
+    profile = Stages().arrive(told).profile("user_id:ann")
+    assert list(fast.loads(profile.traits)) == ["plan"]
+    assert facts(profile).trait("first_product") is None
+    assert profile.audiences == ()
