@@ -109,9 +109,8 @@ def test_audiences_told_one_by_one_end_where_the_profiles_are(history: list[Touc
 
 def test_nobody_outside_can_tell_a_trait_that_is_computed() -> None:
     """Not even while there is nothing to compute; and the audience and the document see the same."""
-    told = touchpoint(
-        "i1", "user_id:ann", event="identify", traits={"spent": 1_000, "first_product": "x", "plan": "pro"}
-    )
+    traits = {"spent": 1_000, "first_product": "x", "plan": "pro"}
+    told = touchpoint("i1", "user_id:ann", event="identify", traits=traits)
     profile = Stages().arrive(told).profile("user_id:ann")
     assert list(fast.loads(profile.traits)) == ["plan"]
     assert facts(profile).trait("first_product") is None

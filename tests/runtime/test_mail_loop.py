@@ -24,7 +24,7 @@ def platform() -> Platform:
 def _platform() -> Platform:
     found = Platform(Limits())
     routers = [router(found.tracking, lambda: found.now, LINKS)]
-    found.app = application(found.tracking, routers, lambda: [], found.registry)
+    found.app = application(found.tracking, routers, list, found.registry)
     return found
 
 

@@ -74,7 +74,7 @@ def test_nothing_is_said_while_nothing_changed_or_nothing_is_computed_yet(folder
         ),
     ],
 )
-def test_what_is_new_or_changed_is_named_until_the_past_is_computed(folder: Folder, name: str, text: str, named: str) -> None:
+def test_what_is_new_is_named_until_the_past_is_computed(folder: Folder, name: str, text: str, named: str) -> None:
     folder.start()
     folder.compute()
     folder.edit(name, text)
