@@ -32,6 +32,7 @@ _PANELS = {
     "People": {
         "profile": ("profile", "profile", "Show one person."),
         "traits": ("traits", "TRAITS", "What is computed of people; fill in its history; its SQL."),
+        "audience": ("audience", "audience", "Show who is in an audience, also before it runs."),
         "query": ("query", "query", "Ask ClickHouse in SQL."),
     },
     "Follow-ups": {

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def test_a_person_is_found_by_whatever_they_are_known_by(rapport: Command) -> No
     assert "ann@example.com" in card.stdout and "regulars" in card.stdout and "Order Completed" in card.stdout
     nobody = rapport("profile", "nobody@example.com")
     assert nobody.exit_code == 1 and "nobody is known by" in nobody.stderr
+
+
+def test_who_is_in_an_audience_is_shown_before_the_platform_runs_with_it(
+    rapport: Command, config_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(config_folder, tmp_path / "config")
+    (folder / "audiences.yaml").write_text("audiences: [{name: fans, who: {event: Order Completed, at_least: 7}}]")
+    done = rapport("audience", "fans", "--json", "--config", str(folder))
+    expected = rapport("query", "SELECT profile_id FROM profiles WHERE computed.orders >= 7", "--json")
+    found = {json.loads(line)["profile_id"] for line in done.stdout.splitlines()}
+    assert found == {json.loads(line)["profile_id"] for line in expected.stdout.splitlines()} != set()
+    assert f"fans: {len(found)} people" in rapport("audience", "fans", "--config", str(folder)).stdout
+    unknown = rapport("audience", "fan", "--config", str(folder))
+    assert unknown.exit_code == 1 and "there are: fans" in unknown.stderr
 
 
 def test_the_warehouse_is_asked_in_sql_and_describes_itself(rapport: Command) -> None:
