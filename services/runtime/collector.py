@@ -24,6 +24,7 @@ from services.ingest.recent import Recent
 from services.ingest.webhooks import receive
 from services.profile import api, consent_api
 from services.runtime import admin, guard, mail_loop, metrics
+from services.runtime.bounded_http import BoundedHttp
 from services.runtime.clock import LogClock, of_log, wall
 from services.runtime.files import Files
 from services.runtime.journal import Journal
@@ -57,7 +58,7 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     following = Following(files.state)
     app = _application(settings, files, journal, clock, following)
     config = uvicorn.Config(
-        app, http="httptools", access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
+        app, http=BoundedHttp, access_log=False, log_config=None, lifespan="off", backlog=BACKLOG,
         timeout_graceful_shutdown=5, server_header=False, ws="none",
     )  # fmt: skip
     server = uvicorn.Server(config)
