@@ -5,9 +5,9 @@ A rule acts on a cause when the cause came in after the rule went live, is not o
 workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
 What is remembered: one record per rule and cause that waits, from the cause to its wake-up; one per address that
-refused e-mail for good (services/automation/bounces.py); one per account, where a condition asks for any. A cause that
-comes again writes the same record and the same wake-up; one that comes again later makes actions with the same keys,
-which the ledger absorbs.
+refused e-mail for good (services/automation/bounces.py); one per account, also while no condition
+asks for any. A cause that comes again writes the same record and the same wake-up; one that comes again later makes
+actions with the same keys, which the ledger absorbs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,11 +66,9 @@ class Rules:
         """The records of the waits that are over, and of the accounts that conditions ask for."""
         if frame.topic == WAKEUPS:
             return [wakeup.key for wakeup in frame.messages]
-        if not self._asks_accounts:
-            return ()
         if frame.topic == "accounts":
             return [account.profile_id for account in frame.messages]
-        return [key for cause in frame.messages if (key := _account_key(cause))]
+        return [key for cause in frame.messages if (key := _account_key(cause))] if self._asks_accounts else ()
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
         """Causes become actions or waits; waits that are over become actions; accounts are remembered."""
@@ -80,7 +78,7 @@ class Rules:
             return Outcome(dict.fromkeys(over), emits, [])
         outcome = Outcome({}, [], [])
         if frame.topic == "accounts":
-            self._remember(frame.messages if self._asks_accounts else (), records, outcome)
+            self._remember(frame.messages, records, outcome)
             return outcome
         for cause in frame.messages:
             if not cause.audience and (address := bounced_address(cause.touchpoint)):

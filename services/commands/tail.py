@@ -36,7 +36,7 @@ def tail(
 ) -> None:
     """Follow touchpoints, or another topic, one line each as they arrive.
 
-    The start of profiles is the present document of everybody; of the other topics it is what the log still has.
+    The start of profiles and accounts is the present document of each; of other topics it is what the log still has.
 
     \b
     rapport tail
@@ -106,8 +106,8 @@ def _rejected(it: fast.RejectedItem) -> str:
 
 
 def _profile(it: fast.Profile) -> str:
-    audiences = ", ".join(it.audiences) or "no audience"
-    return f"{it.profile_id}  {it.touchpoints:,} touchpoints  {' '.join(it.identifiers)}  ({audiences})"
+    audiences = f"  ({', '.join(it.audiences) or 'no audience'})" if it.kind == "person" else ""
+    return f"{it.profile_id}  {it.touchpoints:,} touchpoints  {' '.join(it.identifiers)}{audiences}"
 
 
 def _audience_change(it: fast.AudienceChange) -> str:

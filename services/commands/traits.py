@@ -13,6 +13,7 @@ from services.commands.waiting import bars
 from services.configuration import load_config
 from services.errors import RapportError
 from services.profile import fill
+from services.profile.definitions import Definitions
 from services.profile.sql import audience_sql, traits_sql
 from services.runtime import backfill, counted, standing
 from services.runtime.files import Files
@@ -60,7 +61,7 @@ def fill_in(names: Names = None, data: Data = None, config: ConfigFolder = None)
     definitions = load_config(settings.config).definitions
     for name in names or ():
         if name not in definitions.by_name:
-            raise RapportError(f"there is no trait `{name}` in {settings.config}; `rapport traits` lists them")
+            raise RapportError(_no_trait(definitions, name))
     with http(running, running.admin_key) as client:
         order = {"command": "backfill", "argument": ",".join(names or ()), "who": getpass.getuser()}
         ask(client, "POST", "/v1/admin/commands", json=order)
@@ -69,6 +70,13 @@ def fill_in(names: Names = None, data: Data = None, config: ConfigFolder = None)
         standing.wait("beginning", lambda: standing.obeyed(files), ordered, told)
         done = _wait(files, told)
     typer.echo(f"filled in from {done:,} touchpoints")
+
+
+def _no_trait(definitions: Definitions, name: str) -> str:
+    """What is said of a name that is none of a person's traits."""
+    if name in definitions.accounts.by_name:
+        return f"`{name}` is a trait of accounts: `rapport replay` computes those for the past"
+    return f"there is no trait `{name}`; `rapport traits` lists them"
 
 
 def _wait(files: Files, told: Told) -> int:

@@ -1,17 +1,19 @@
 """What must hold between the files: names stand once, and whatever is named is there."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from services.conditions.tree import Node, OfAudience, OfTrait, placed
+from services.conditions.tree import Node, OfAccount, OfAudience, OfTrait, placed
 from services.identifiers.rules import IdentityRules
 from services.profile.definitions import circle
 from services.yamlfile import Document
 from services.yamlfile.document import Place
 
 ALIKE = 0.75  # how alike (0 to 1, difflib) two names are of which one may be the other misspelt
+
+_TOLD_BY = ' (It is fine when {} tell "{}".)'
 
 
 class Entry(NamedTuple):
@@ -53,12 +55,14 @@ def doubts(
     traits: Sequence[Entry], computes: bool, audiences: Sequence[Entry], rules: Sequence[Entry]
 ) -> Iterator[str]:
     """What is possible and probably not meant: a condition over a trait that is not computed. Most such traits are told
-    by events, so it is said only when the name is nearly that of a computed one, or when a file is there to compute
-    traits (`computes`) and computes none."""
-    names = [entry.item.name for entry in traits]
+    by events, so it is said only when the name is nearly that of a computed one, or that of one of the other kind
+    (persons, accounts), or when a file is there to compute traits (`computes`) and computes none."""
+    named = {of: [entry.item.name for entry in traits if entry.item.of == of] for of in ("person", "account")}
     for entry, place, node in _leaves(audiences, rules):
-        if isinstance(node, OfTrait) and (doubt := _doubt(node.trait, names, computes)):
+        if isinstance(node, OfTrait) and (doubt := _of_people(node.trait, named, computes and not traits)):
             yield entry.problem((*place, "trait"), doubt)
+        if isinstance(node, OfAccount) and (doubt := _of_accounts(node.account, named)):
+            yield entry.problem((*place, "account"), doubt)
 
 
 def _leaves(audiences: Sequence[Entry], rules: Sequence[Entry]) -> Iterator[tuple[Entry, Place, Node]]:
@@ -70,13 +74,25 @@ def _leaves(audiences: Sequence[Entry], rules: Sequence[Entry]) -> Iterator[tupl
             yield entry, place, node
 
 
-def _doubt(name: str, computed: list[str], computes: bool) -> str:
-    """What is doubtful about a condition over this trait; empty when nothing is."""
-    if name in computed:
+def _of_people(name: str, named: Mapping[str, list[str]], none: bool) -> str:
+    """What is doubtful about a condition over this trait of a person; empty when nothing is."""
+    told = _TOLD_BY.format("events", name)
+    if name in named["account"]:
+        return f'"{name}" is computed of accounts: in the `if` of a rule, `account: {name}` asks for it.{told}'
+    if name in named["person"]:
         return ""
-    if close := get_close_matches(name, computed, 1, ALIKE):
-        return f'no trait "{name}" is computed; did you mean "{close[0]}"? (It is fine when events tell "{name}".)'
-    return "" if computed or not computes else f'no trait is computed, so events have to tell "{name}"'
+    if close := get_close_matches(name, named["person"], 1, ALIKE):
+        return f'no trait "{name}" is computed; did you mean "{close[0]}"?{told}'
+    return f'no trait is computed, so events have to tell "{name}"' if none else ""
+
+
+def _of_accounts(name: str, named: Mapping[str, list[str]]) -> str:
+    """The same about a trait of an account."""
+    told = _TOLD_BY.format("group calls", name)
+    if name in named["person"]:
+        return f'"{name}" is computed of people: `trait: {name}` asks for it.{told}'
+    close = get_close_matches(name, named["account"], 1, ALIKE) if name not in named["account"] else []
+    return f'no trait "{name}" is computed of accounts; did you mean "{close[0]}"?{told}' if close else ""
 
 
 def _twice(entries: Sequence[Entry], kind: str, field: str, of: Callable[[Any], Any]) -> list[str]:

@@ -21,11 +21,13 @@ from services.profile.view import View
 
 
 class Account(msgspec.Struct, tag="account", gc=False):
-    """An account. `count` numbers the documents that were published."""
+    """An account. `count` is how many touchpoints were added, the version of its document: so the same document has the
+    same version however frames are cut. `judged` is the fingerprint of the definitions that it was made by."""
 
     workspace: str
     group: str
     count: int = 0
+    judged: str = ""
     cell: Cell = msgspec.field(default_factory=Cell)
 
 
@@ -61,10 +63,9 @@ class Accounts:
             contributor.n = message.n
             account: Any = changes.get(key) or records[key] or Account(message.workspace, message.account)
             account.cell = add(account.cell, message.touchpoint, self._definitions, teller="group")
+            account.count, account.judged = account.count + 1, self._definitions.fingerprint
             changes[place], changes[key] = contributor, account
             changed[key] = account
-        for account in changed.values():
-            account.count += 1
         emits = [
             Emit("accounts", key, document(account, self._definitions, self._generation))
             for key, account in changed.items()

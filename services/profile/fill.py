@@ -1,10 +1,11 @@
-"""History of a new trait or counted event for one anchor: partial values of what was not counted when it came.
+"""History of a new trait or counted event for one anchor or account: partial values of what was not counted when it
+came.
 
-A fill is the cell of the anchor's touchpoints that the definitions of today would have counted and those of their day
-did not, with nothing in it but that. Cells are a monoid, so it is joined to the anchor's cell like any other.
+A fill is the cell of those touchpoints that the definitions of today would have counted and those of their day did
+not, with nothing in it but that. Cells are a monoid, so it is joined to the cell like any other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,33 +16,64 @@ from services.profile.add import add
 from services.profile.cell import Cell, join
 from services.profile.definitions import Definitions
 
-TOPIC, PEOPLE = "fills", "people"  # frames that a back-fill hands to fold and assemble
+TOPIC, JUDGED = "fills", "judged"  # frames that a back-fill hands to stages
+OF_ACCOUNTS = "account "  # before the keys of what is counted of accounts
 _KEYED = ("counts", "sums", "firsts", "lasts", "lows", "highs", "latest", "tallies", "sketches", "lists", "windows")
 
 
 class Fill(NamedTuple):
-    """What the anchor's cell lacks."""
+    """What the cell of an anchor or of an account lacks; `name` is the identifier or the group id."""
 
     workspace: str
-    identifier: str
+    name: str
     cell: Cell
 
 
 class Judged(NamedTuple):
-    """A person to be looked at once more by the definitions of today; `owner` is the profile id."""
+    """A person or an account to be looked at once more by the definitions of today; `owner` is the profile id."""
 
     owner: str
 
 
 def keys(definitions: Definitions) -> dict[str, str]:
     """Everything that cells count, by its key: the event that it is counted of."""
-    events = {trait.name: trait.event for trait in definitions.traits}
+    of_accounts = {OF_ACCOUNTS + key: event for key, event in _keys(definitions.accounts).items()}
+    return _keys(definitions) | of_accounts
+
+
+def _keys(definitions: Definitions) -> dict[str, str]:
+    events = {trait.name: trait.event for trait in definitions.of_persons}
     return {
         **{one.key: events[one.name] for one in definitions.computed},
         **{f"count of {event}": event for event in sorted(definitions.events)},
         **{f"times of {event} within {within}": event for event, within in sorted(definitions.windows.items())},
         **{f"last {event}": event for event in sorted(definitions.ends)},
     }
+
+
+def name_of(key: str) -> str:
+    """The trait that is counted under this key; something that is no trait's name for other keys."""
+    return key.removeprefix(OF_ACCOUNTS).partition("@")[0]
+
+
+def fills(lacking: Iterable[tuple[Touchpoint, Collection[str]]], definitions: Definitions) -> dict[str, list[Fill]]:
+    """What cells lack when these touchpoints are not counted under these keys: by the stage that has the cells."""
+    anchors: dict[tuple[str, str], Cell] = {}
+    accounts: dict[tuple[str, str], Cell] = {}
+    for touchpoint, wanted in lacking:
+        of_account = {key.removeprefix(OF_ACCOUNTS) for key in wanted if key.startswith(OF_ACCOUNTS)}
+        of_person = {key for key in wanted if not key.startswith(OF_ACCOUNTS)}
+        if of_person:
+            _join(anchors, (touchpoint.workspace, touchpoint.anchor), partial(touchpoint, definitions, of_person))
+        if of_account and touchpoint.group_id:
+            place = (touchpoint.workspace, touchpoint.group_id)
+            _join(accounts, place, partial(touchpoint, definitions.accounts, of_account))
+    found = {"fold": anchors, "accounts": accounts}
+    return {stage: [Fill(*place, cell) for place, cell in cells.items()] for stage, cells in found.items()}
+
+
+def _join(cells: dict[tuple[str, str], Cell], place: tuple[str, str], cell: Cell) -> None:
+    cells[place] = join(cells[place], cell) if place in cells else cell
 
 
 def partial(touchpoint: Touchpoint, definitions: Definitions, wanted: Iterable[str]) -> Cell:

@@ -51,7 +51,7 @@ class Query:
 
     def __init__(self, definitions: Definitions):
         self._definitions = definitions
-        self._traits = {trait.name: trait for trait in definitions.traits}
+        self._traits = {trait.name: trait for trait in definitions.of_persons}
         self._audiences = {audience.name: audience for audience in definitions.audiences}
         self._properties = Properties(column("m"))
         self._seen: dict[str, Sql] = {}  # columns of a touchpoint, by name

@@ -15,6 +15,7 @@ from services.profile.asked import asked
 
 _ROW = "computed_by"
 _IDENTITY = "the rules of identity"
+_OF_ACCOUNTS = "the account trait "
 
 
 def note(db: sqlite3.Connection, config: Config, now: int) -> None:
@@ -25,12 +26,13 @@ def note(db: sqlite3.Connection, config: Config, now: int) -> None:
 
 
 def renew(db: sqlite3.Connection, config: Config, now: int) -> None:
-    """After a back-fill everything but identity is as these definitions make it."""
+    """After a back-fill everything is as these definitions make it, but for what only a replay computes."""
     noted = _noted(db) or {"by": {}}
-    identity = {name: known for name, known in noted["by"].items() if name == _IDENTITY}
+    now_by = {name: known for name, known in _definitions(config).items() if not _by_replay(name)}
+    still_by = {name: known for name, known in noted["by"].items() if _by_replay(name)}
     db.execute(
         "INSERT OR REPLACE INTO about VALUES (?, ?)",
-        (_ROW, json.dumps({"at": now, "by": _definitions(config) | identity})),
+        (_ROW, json.dumps({"at": now, "by": now_by | still_by})),
     )
 
 
@@ -45,7 +47,7 @@ def changed(db: sqlite3.Connection, config: Config) -> str:
         return ""
     since = datetime.fromtimestamp(noted["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     what = f"new or changed since {since}: {', '.join(names)}"
-    command = "rapport replay" if _IDENTITY in names else "rapport traits backfill"
+    command = "rapport replay" if any(map(_by_replay, names)) else "rapport traits backfill"
     return f"{what}. What happened before counts for that only after `{command}`"
 
 
@@ -53,11 +55,19 @@ def _definitions(config: Config) -> dict[str, str]:
     """Everything that people are computed by, as it is called in sentences: its fingerprint."""
     by_rules = asked(rule.condition for rule in config.rules if rule.condition)
     return {
-        **{f"the trait {trait.name}": trait.fingerprint for trait in config.traits},
+        **{
+            f"{'the trait ' if trait.of == 'person' else _OF_ACCOUNTS}{trait.name}": trait.fingerprint
+            for trait in config.traits
+        },
         **{f"the audience {audience.name}": audience.fingerprint for audience in config.audiences},
         **{f'the count of "{event}" for a rule': "" for event in by_rules.names},
         _IDENTITY: config.identity.fingerprint,
     }
+
+
+def _by_replay(name: str) -> bool:
+    """Whether a back-fill leaves this as it was."""
+    return name == _IDENTITY or name.startswith(_OF_ACCOUNTS)
 
 
 def _computed(db: sqlite3.Connection) -> bool:

@@ -218,7 +218,9 @@ def test_the_newest_word_of_an_account_counts_in_whatever_order_it_comes() -> No
     assert len(stage.emitted) == 1
 
 
-def test_accounts_are_not_kept_where_no_condition_asks() -> None:
-    stage = Stage([rule()])
-    stage.take(Frame("accounts", 0, [account("acme", plan="pro")], NOON))
-    assert stage.records == {}
+def test_a_rule_that_is_written_later_knows_the_accounts_from_before() -> None:
+    before, after = Stage([rule()]), Stage([rule(**{"if": {"account": "plan", "is": "pro"}})])
+    before.take(Frame("accounts", 0, [account("acme", plan="pro")], NOON))
+    after.records = before.records
+    after.take(Frame("causes", 0, [cause(touchpoint(group_id="acme"))], NOON))
+    assert len(after.emitted) == 1

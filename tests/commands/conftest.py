@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.using_rapport import Command, command_line, order
+from tests.commands.using_rapport import Command, command_line, for_acme, order
 from tests.e2e.running import Platform, platform
 
 CONFIG = {
@@ -18,6 +18,7 @@ sources:
 traits:
   - {name: orders, event: Order Completed, count: true}
   - {name: spent, event: Order Completed, sum: total}
+  - {name: seats, event: Seat Used, distinct: seat, of: account}
 """,
     "audiences.yaml": """
 audiences:
@@ -62,6 +63,8 @@ def up(tmp_path_factory: pytest.TempPathFactory, config_folder: Path) -> Iterato
             )
         log_in = ("send", "identify", "--anonymous", "a1", "--user", "u1", "--trait", "email=ann@example.com")
         assert rapport("send", "page", "--anonymous", "a1").exit_code == rapport(*log_in).exit_code == 0
+        for who in ("u5", "u6"):
+            assert rapport("import", "-", stdin=b"\n".join(for_acme(who))).exit_code == 0
         assert rapport("audit").exit_code == 0
         yield found
 

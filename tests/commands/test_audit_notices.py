@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.identifiers import account_id
 from tests.commands.using_rapport import Command, unbalanced
 from tests.e2e.running import Platform
 
@@ -81,6 +82,33 @@ def test_a_person_twice(up: Platform, rapport: Command) -> None:
             assert unbalanced(rapport) == {"accepted touchpoints", "people", "people: content"}
         finally:
             db.execute("DELETE FROM records_assemble WHERE key LIKE '%2' AND length(key) = 34")
+
+
+ACME = f"key = '{account_id('main', 'acme')}'"
+
+
+def test_an_account(up: Platform, rapport: Command) -> None:
+    with changed(up.data / FILES["engine"], "records_accounts", ACME):
+        assert unbalanced(rapport) == {"touchpoints for accounts", "accounts", "accounts: content"}
+    assert not unbalanced(rapport)
+
+
+def test_an_account_twice(up: Platform, rapport: Command) -> None:
+    with closing(sqlite3.connect(up.data / FILES["engine"], isolation_level=None, timeout=20)) as db:
+        db.execute(f"INSERT INTO records_accounts SELECT key || '2', value FROM records_accounts WHERE {ACME}")
+        try:
+            assert unbalanced(rapport) == {"touchpoints for accounts", "accounts", "accounts: content"}
+        finally:
+            db.execute("DELETE FROM records_accounts WHERE length(key) = 34")
+
+
+def test_an_account_that_is_not_what_is_shown(up: Platform, rapport: Command) -> None:
+    path = up.data / FILES["engine"]
+    with closing(sqlite3.connect(path)) as db:
+        (value,) = db.execute(f"SELECT value FROM records_accounts WHERE {ACME}").fetchone()
+    other = msgspec.msgpack.encode(msgspec.msgpack.decode(value) | {"group": "Acme"})
+    with changed(path, "records_accounts", ACME, value=other):
+        assert unbalanced(rapport) == {"accounts: content"}
 
 
 def person(path: Path, anchor: str) -> Any:

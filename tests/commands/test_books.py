@@ -16,11 +16,12 @@ contents = st.text("0123456789abcdef", min_size=1, max_size=16)
 
 @st.composite
 def balanced(draw: st.DrawFn) -> Figures:
-    accepted, duplicates = draw(counts), draw(counts)
+    accepted, duplicates, grouped = draw(counts), draw(counts), draw(counts)
     topics = {"touchpoints": Topic("log", accepted + duplicates, 3, draw(contents))}
     for name, store in (("rejected", "log"), ("duplicates", "engine"), ("deliveries", "ledger")):
         topics[name] = Topic(store, draw(counts), draw(counts), draw(contents))
     people, owners = draw(sums)._replace(weight=accepted), draw(sums)
+    accounts = draw(sums)._replace(weight=grouped)
     decided = FollowUps(draw(sums), draw(st.dictionaries(st.sampled_from(["sent", "dead"]), st.integers(1, 99))))
     rows = draw(counts)
     return Figures(
@@ -28,10 +29,11 @@ def balanced(draw: st.DrawFn) -> Figures:
         archive={name: Archived(topic.ever, topic.ever, topic.content) for name, topic in topics.items()},
         folded=accepted,
         people=Matched(people, people),
+        accounts=Matched(accounts, accounts),
         owners=Matched(owners, owners),
         decided=decided.keys,
         ledger=Ledger(rows, rows, decided),
-        views=Views(accepted, duplicates, decided),
+        views=Views(accepted, duplicates, grouped, decided),
         strays=dict.fromkeys(topics, 0),
         conflicts=draw(counts),
     )
@@ -52,7 +54,7 @@ def changes(value: Any) -> Iterator[Any]:
                 yield from (value._replace(**{name: changed}) for changed in changes(getattr(value, name)))
     else:
         for name in value._fields:
-            if name not in ("store", "beginning", "weight"):  # a weight is compared for people only: see below
+            if name not in ("store", "beginning", "weight"):  # a weight is compared for some only: see below
                 yield from (value._replace(**{name: changed}) for changed in changes(getattr(value, name)))
 
 
@@ -67,11 +69,12 @@ def test_any_figure_that_differs_is_noticed(figures: Figures) -> None:
         assert not compare(changed).balanced
 
 
-@given(balanced(), st.sampled_from(["engine", "warehouse"]))
-def test_a_touchpoint_more_in_a_profile_is_noticed(figures: Figures, side: str) -> None:
-    one = getattr(figures.people, side)
-    people = figures.people._replace(**{side: one._replace(weight=one.weight + 1)})
-    assert not compare(figures._replace(people=people)).balanced
+@given(balanced(), st.sampled_from(["people", "accounts"]), st.sampled_from(["engine", "warehouse"]))
+def test_a_touchpoint_more_in_a_profile_is_noticed(figures: Figures, kind: str, side: str) -> None:
+    both = getattr(figures, kind)
+    one = getattr(both, side)
+    more = both._replace(**{side: one._replace(weight=one.weight + 1)})
+    assert not compare(figures._replace(**{kind: more})).balanced
 
 
 @given(balanced(), counts)

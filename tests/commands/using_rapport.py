@@ -35,3 +35,11 @@ def order(user: str, total: int) -> bytes:
     properties = {"total": total + 0.1}
     call = {"type": "track", "userId": user, "event": "Order Completed", "timestamp": "2024-05-06T07:08:09Z"}
     return json.dumps({**call, "messageId": f"order-{total}", "properties": properties}).encode()
+
+
+def for_acme(user: str) -> list[bytes]:
+    """Rows by which somebody joins an account and uses a seat of it."""
+    told = {"type": "group", "userId": user, "groupId": "acme", "traits": {"plan": "pro"}}
+    used = {"type": "track", "userId": user, "event": "Seat Used", "properties": {"seat": user}}
+    rows = (told, used | {"context": {"groupId": "acme"}})
+    return [json.dumps({**row, "messageId": f"{row['type']}-{user}"}).encode() for row in rows]

@@ -137,6 +137,11 @@ def test_what_is_wrong_is_told_with_file_and_line(tmp_path: Path, files: dict[st
 
 BUYERS = AUDIENCES.replace("spent", "life_value")
 TRAITS = "traits:\n- {name: lifetime_value, event: Order Completed, sum: total}\n"
+SEATS = "traits:\n- {name: seats_used, event: Seat Used, distinct: seat, of: account}\n"
+
+
+def asking(condition: str) -> str:
+    return f"name: hello\nwhen: {{event: A}}\nif: {condition}\nthen: [{{webhook: {{url_env: U, secret_env: S}}}}]\n"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,23 @@ TRAITS = "traits:\n- {name: lifetime_value, event: Order Completed, sum: total}\
             ['audiences.yaml, line 2: no trait is computed, so events have to tell "life_value"'],
         ),
         ({"audiences.yaml": BUYERS}, []),
+        (
+            {"traits.yaml": SEATS, "audiences.yaml": AUDIENCES.replace("spent", "seats_used")},
+            ['audiences.yaml, line 2: "seats_used" is computed of accounts: in the `if` of a rule, '
+             '`account: seats_used` asks for it. (It is fine when events tell "seats_used".)'],
+        ),
+        (
+            {"traits.yaml": SEATS, "rules/hello.yaml": asking("{account: seats_use, gt: 1}")},
+            ['rules/hello.yaml, line 3: no trait "seats_use" is computed of accounts; did you mean "seats_used"? '
+             '(It is fine when group calls tell "seats_use".)'],
+        ),
+        (
+            {"traits.yaml": TRAITS, "rules/hello.yaml": asking("{account: lifetime_value, gt: 1}")},
+            ['rules/hello.yaml, line 3: "lifetime_value" is computed of people: `trait: lifetime_value` asks for it. '
+             '(It is fine when group calls tell "lifetime_value".)'],
+        ),
+        ({"traits.yaml": SEATS, "rules/hello.yaml": asking("{account: seats_used, gt: 1}")}, []),
+        ({"traits.yaml": SEATS, "rules/hello.yaml": asking("{account: plan, is: pro}")}, []),
         ({"traits.yaml": TRAITS, "audiences.yaml": AUDIENCES.replace("spent", "lifetime_value")}, []),
         ({"traits.yaml": TRAITS, "audiences.yaml": AUDIENCES.replace("spent", "city")}, []),
     ],

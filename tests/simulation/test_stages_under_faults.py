@@ -5,12 +5,15 @@ The reference is one partition without faults. Seeds are fixed, and what they hi
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from schemas import fast
-from schemas.fast import Touchpoint
+from schemas.fast import Profile, Touchpoint
 from services.identity.processor import Identity
 from services.identity.records import Component
+from services.profile import accounts
+from services.profile.accounts import Account, Accounts
 from services.profile.assemble import Assemble
 from services.profile.definitions import Audience, Definitions, Trait
 from services.profile.fold import Fold
@@ -24,6 +27,7 @@ DEFINITIONS = Definitions(
         Trait(name="first_total", event="Order Completed", first="total"),
         Trait(name="last_total", event="Order Completed", last="total"),
         Trait(name="often", event="Order Completed", most_frequent="total"),
+        Trait(name="bought", event="Order Completed", sum="total", of="account"),
         Trait(name="lately", event="Order Completed", sum="total", within="3m"),
     ],
     audiences=[
@@ -42,6 +46,7 @@ def stages(definitions: Definitions = DEFINITIONS) -> list:
         lambda: Fold(definitions, window=WEEK),
         lambda: Identity(RULES),
         lambda: Assemble(definitions, 0),
+        lambda: Accounts(definitions, 0),
     ]
 
 
@@ -55,6 +60,19 @@ def people(world: World) -> dict[str, bytes]:
             plain = fast.loads(fast.dumps(profile))
             plain.pop("version")
             found[profile.profile_id] = fast.dumps(plain)
+    return found
+
+
+def companies(world: World) -> dict[str, Profile]:
+    """The newest published document of every account, but for its version, which only grows."""
+    published = [one for (topic, _), found in world.log.topics.items() if topic == "accounts" for one in found]
+    found: dict[str, Profile] = {}
+    for profile in sorted(published, key=lambda one: one.version):
+        found[profile.profile_id] = msgspec.structs.replace(profile, version=0)
+    for account in world.records("accounts").values():
+        if isinstance(account, Account):
+            now = msgspec.structs.replace(accounts.document(account, DEFINITIONS.accounts, 0), version=0)
+            assert found[now.profile_id] == now
     return found
 
 
@@ -72,6 +90,11 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         calm = run(seed, sorted(touchpoints, key=lambda t: t.message_id), 1, faults=False)
         rough = run(seed, touchpoints, 3, faults=True)
         assert people(rough) == people(calm), f"seed {seed}"
+        assert companies(rough) == companies(calm), f"seed {seed}"
+        for account in companies(calm).values():
+            mine = {t.message_id: t for t in touchpoints if f"account:{t.group_id}" in account.identifiers}
+            assert account.touchpoints == len(mine)
+            hits["account of several"] += len({t.anchor for t in mine.values()}) > 1
         hits["crash"] += rough.crashes
         hits["zombie"] += rough.zombies
         hits["lost"] += rough.lost
@@ -93,6 +116,7 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
                 "duplicate",
                 "moved by time",
                 "left for good",
+                "account of several",
             )
         )
         > 0

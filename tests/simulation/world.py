@@ -185,10 +185,11 @@ def history(seed: int) -> list[Touchpoint]:
         found.append(
             Touchpoint(
                 workspace="main", source="sim", channel=r.choice(["web", "call"]), message_id=f"m{n}", anchor=names[0],
-                type=r.choice(["track", "track", "identify", "page"]), event="Order Completed", identifiers=names,
-                timestamp=at, received_at=received, evidence_at=at, context=fast.EMPTY,
+                type=r.choice(["track", "track", "identify", "page", "group"]), event="Order Completed",
+                identifiers=names, timestamp=at, received_at=received, evidence_at=at, context=fast.EMPTY,
                 properties=fast.raw({"total": r.choice([0.1, 0.2, 12.34, 5])}),
                 traits=fast.raw({"city": r.choice(["Ulm", "上海"])} if r.random() < 0.5 else {}),
+                group_id=r.choice(["", "", "acme", "globex"]),
             )
         )  # fmt: skip
     found += r.choices(found, k=len(found) // 4)

@@ -27,13 +27,18 @@ def test_the_present_document_of_everybody_is_there(tmp_path: Path) -> None:
     for name, text in CONFIG.items():
         (tmp_path / name).write_text(text)
     world = World(tmp_path)
-    world.receive(touchpoint(1, "anonymous_id:a1"), touchpoint(2, "user_id:u1"), touchpoint(3, "user_id:u1"))
+    world.receive(
+        touchpoint(1, "anonymous_id:a1"), touchpoint(2, "user_id:u1"), touchpoint(3, "user_id:u1", group="acme")
+    )
     world.receive(touchpoint(4, "user_id:u1", "anonymous_id:a1"), touchpoint(5, "user_id:u1", workspace="brand-b"))
     newest = {workspace: dict(world.published("profiles", workspace)) for workspace in ("main", "brand-b")}
-    frames.trim(world.file.db, "profiles", frames.end(world.file.db, "profiles"), 10**15)
+    for topic in ("profiles", "accounts"):
+        frames.trim(world.file.db, topic, frames.end(world.file.db, topic), 10**15)
     world.close()
     for workspace, documents in newest.items():
         assert sorted(tail(tmp_path, "profiles", "--workspace", workspace)) == sorted(documents.values())
     assert len(tail(tmp_path, "profiles", "--from-start")) == sum(map(len, newest.values())) == 3
+    (company,) = tail(tmp_path, "accounts", "--from-start")
+    assert (json.loads(company)["identifiers"], json.loads(company)["touchpoints"]) == (["account:acme"], 1)
     told = [json.loads(line)["workspace"] for line in tail(tmp_path, "touchpoints", "--workspace", "brand-b")]
     assert told == ["brand-b"]

@@ -25,7 +25,7 @@ from services.runtime.files import Files, find_running
 from services.runtime.settings import Settings
 from services.runtime.standing import Told, silent
 
-_PUBLISHED = ("audience-changes", "identity-changes", "duplicates", "actions", "profiles", "membership")
+_PUBLISHED = ("audience-changes", "identity-changes", "duplicates", "actions", "profiles", "accounts", "membership")
 
 __all__ = ["Account", "Report", "audit", "compare", "gather"]
 
@@ -92,6 +92,7 @@ def _figures(held: Mapping[str, Held], cuts: Mapping[str, Cut], archive: Archive
         archive={name: archive.topic(name, topic.beginning) for name, topic in topics.items()},
         folded=stores.folded(state),
         people=match(stores.people(state, definitions), archive.people()),
+        accounts=match(stores.accounts(state, definitions), archive.accounts()),
         owners=match(stores.owners(state), archive.owners()),
         decided=added(key.encode() for key in keys),
         ledger=stores.ledger(ledger, keys),

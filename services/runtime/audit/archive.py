@@ -23,7 +23,8 @@ TABLES = {
     "actions": "action_log",
     "deliveries": "delivery_log",
 }  # one row a message
-KEYED = {"profiles": "profile_log", "membership": "identity_log"}  # the newest message of each key
+# the newest message of each key
+KEYED = {"profiles": "profile_log", "accounts": "account_log", "membership": "identity_log"}
 
 _TOPIC = """
 SELECT count(), uniqExact(offset, index), sumIf(CRC32(payload), offset >= {beginning:UInt64})
@@ -47,11 +48,13 @@ LEFT JOIN (
 ) AS d ON d.workspace = a.workspace AND d.key = a.key
 GROUP BY status
 """
-_PEOPLE = """
+_DOCUMENTS = """
 SELECT profile_id, JSONExtractUInt(payload, 'touchpoints') AS touchpoints, version, CRC32(payload),
     incarnation = {incarnation:String} AND offset >= {end:UInt64} AS later
-FROM profile_log FINAL WHERE later OR NOT (deleted OR redirect != '') ORDER BY profile_id
+FROM %s ORDER BY profile_id
 """
+_PEOPLE = _DOCUMENTS % "profile_log FINAL WHERE later OR NOT (deleted OR redirect != '')"
+_ACCOUNTS = _DOCUMENTS % "account_log FINAL"
 _OWNERS = """
 SELECT identifier_id, owner, incarnation = {incarnation:String} AND offset >= {end:UInt64} AS later
 FROM identity_log FINAL WHERE version > 0 ORDER BY identifier_id
@@ -81,14 +84,22 @@ class Archive:
     def views(self, beginning: int) -> Views:
         """What the views show; of follow-ups, those published from the offset `beginning` on."""
         touchpoints, duplicates = (self._one(_VIEW % view, "touchpoints")[0] for view in ("touchpoints", "duplicates"))
+        grouped = self._one(f"{_VIEW % 'touchpoints'} AND group_id != ''", "touchpoints")[0]
         told = self._cuts["deliveries"]
         rows = self._ask(_FOLLOW_UPS, "actions", beginning=beginning, ledger=told.incarnation, told=told.end)
         keys = Sum(sum(row[1] for row in rows), sum(row[2] for row in rows))
-        return Views(touchpoints, duplicates, FollowUps(keys, {row[0]: row[1] for row in rows}))
+        return Views(touchpoints, duplicates, grouped, FollowUps(keys, {row[0]: row[1] for row in rows}))
 
     def people(self) -> Iterator[Theirs]:
         """Everybody, by profile id: how many touchpoints, and the version and the checksum of the document."""
-        for key, touchpoints, version, checksum, later in self._stream(_PEOPLE, "profiles"):
+        return self._documents(_PEOPLE, "profiles")
+
+    def accounts(self) -> Iterator[Theirs]:
+        """Every account, by profile id, with the same."""
+        return self._documents(_ACCOUNTS, "accounts")
+
+    def _documents(self, sql: str, topic: str) -> Iterator[Theirs]:
+        for key, touchpoints, version, checksum, later in self._stream(sql, topic):
             yield Theirs(key, (str(touchpoints), str(version), str(checksum)), touchpoints, bool(later))
 
     def owners(self) -> Iterator[Theirs]:

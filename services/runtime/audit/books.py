@@ -59,10 +59,11 @@ class Ledger(NamedTuple):
 
 
 class Views(NamedTuple):
-    """What analysts see: touchpoints without the duplicates, the duplicates, follow-ups."""
+    """What analysts see: touchpoints without the duplicates, the duplicates, touchpoints for an account, follow-ups."""
 
     touchpoints: int
     duplicates: int
+    grouped: int
     follow_ups: FollowUps
 
 
@@ -75,14 +76,15 @@ class Matched(NamedTuple):
 
 class Figures(NamedTuple):
     """Everything that was gathered, at one cut through all stores. `folded` touchpoints are those in the anchors of
-    the fold, `people` weigh their touchpoints, `owners` are identifiers with the person they belong to, `decided` the
-    keys of the follow-ups that the engine published, `strays` the rows of each topic that no file accounts for.
-    `conflicts` are message ids under several anchors, which is allowed."""
+    the fold, `people` and `accounts` weigh their touchpoints, `owners` are identifiers with the person they belong to,
+    `decided` the keys of the follow-ups that the engine published, `strays` the rows of each topic that no file
+    accounts for. `conflicts` are message ids under several anchors, which is allowed."""
 
     topics: Mapping[str, Topic]
     archive: Mapping[str, Archived]
     folded: int
     people: Matched
+    accounts: Matched
     owners: Matched
     decided: Sum
     ledger: Ledger
@@ -150,10 +152,17 @@ def _people(found: Figures) -> list[Account]:
         "view touchpoints": views.touchpoints,
         "view profiles": found.people.warehouse.weight,
     }
+    grouped = {
+        "accounts in engine": found.accounts.engine.weight,
+        "view touchpoints": views.grouped,
+        "view accounts": found.accounts.warehouse.weight,
+    }
     return [
         _account("received = accepted + duplicates", booked),
         _account("accepted touchpoints", accepted),
         *_matched("people", found.people),
+        _account("touchpoints for accounts", grouped),
+        *_matched("accounts", found.accounts),
         *_matched("identifiers that changed hands", found.owners),
     ]
 

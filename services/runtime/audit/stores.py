@@ -11,6 +11,7 @@ from zlib import crc32
 import msgspec
 
 from schemas import fast
+from services.profile import accounts as companies
 from services.profile.definitions import Definitions
 from services.profile.person import Person, document
 from services.runtime import frames, rebuild
@@ -99,6 +100,18 @@ def people(state: sqlite3.Connection, definitions: Definitions) -> Iterator[Ours
             found = document(person, definitions, generation)
             content = (str(crc32(fast.dumps(found))),) if person.judged == definitions.fingerprint else ()
             yield Ours(key, (str(touchpoints), str(found.version), *content), touchpoints)
+
+
+def accounts(state: sqlite3.Connection, definitions: Definitions) -> Iterator[Ours]:
+    """Every account, by profile id, with the same figures as a person. What the stage keeps of single contributors is
+    none of them: their keys have an @."""
+    decode, generation = msgspec.msgpack.Decoder(companies.Account).decode, rebuild.generation(state)
+    sql = "SELECT key, value FROM records_accounts WHERE instr(key, '@') = 0 ORDER BY key"
+    for key, value in state.execute(sql):
+        account = decode(value)
+        found = companies.document(account, definitions.accounts, generation)
+        content = (str(crc32(fast.dumps(found))),) if account.judged == definitions.accounts.fingerprint else ()
+        yield Ours(key, (str(found.touchpoints), str(found.version), *content), found.touchpoints)
 
 
 def owners(state: sqlite3.Connection) -> Iterator[Ours]:
