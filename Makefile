@@ -31,7 +31,7 @@ bench: setup  ## measure events, look-ups and audiences: how many, how quickly, 
 	@$(PY) -m benchmarks
 
 bench-million: setup  ## measure disk and memory of a million touchpoints, and whether memory stays flat
-	@$(PY) -m benchmarks.million
+	@$(PY) -m benchmarks --touchpoints 1000000
 
 web:  ## build sdk/web/rapport.min.js from its source (needs Node)
 	@bash scripts/web.sh

@@ -45,21 +45,37 @@ def found(answer: bytes) -> int:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. `send` sends a request; `done` hears the whole answer."""
+    """One connection. `send` sends a request; `done` hears the whole answer.
 
-    def __init__(self) -> None:
+    The platform hangs up when nothing was sent for five seconds; the next request opens it again.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._transport: asyncio.WriteTransport | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._message = b""  # to be sent when the connection is open
         self._done: Callable[[bytes], None] | None = None
         self._got = b""
 
+    async def open(self) -> None:
+        """Connect to the platform on this machine."""
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
+        if self._message:
+            self._transport.write(self._message)
+            self._message = b""
 
     def send(self, message: bytes, done: Callable[[bytes], None]) -> None:
         """Send; `done(answer)` is called when all of the answer is here, with nothing when the other side hangs up."""
-        assert self._transport is not None and self._done is None
+        assert self._done is None
         self._done = done
-        self._transport.write(message)
+        if self._transport is not None:
+            self._transport.write(message)
+        else:
+            self._message, self._opening = message, asyncio.create_task(self.open())
 
     def data_received(self, data: bytes) -> None:
         got = self._got = self._got + data if self._got else data
@@ -73,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._answer(got)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         if self._done:
             self._answer(b"")
 
@@ -89,8 +106,9 @@ class Connection(asyncio.Protocol):
 
 async def connect(port: int, count: int) -> list[Connection]:
     """So many open connections to the platform on this machine."""
-    loop = asyncio.get_running_loop()
-    return [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(count)]
+    opened = [Connection(port) for _ in range(count)]
+    await asyncio.gather(*(connection.open() for connection in opened))
+    return opened
 
 
 def close(connections: Sequence[Connection]) -> None:

@@ -1,25 +1,18 @@
-"""`python -m benchmarks.million`, or `make bench-million`: what a million touchpoints take of disk and memory, and
-whether memory stays flat: as much in the end as halfway."""
+"""What a million touchpoints take of disk and memory (`make bench-million`), and whether memory stays flat: about as
+much in the end as halfway."""
 
-import argparse
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from math import ceil
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import uvloop
-
-from benchmarks import machine, report_of_million
 from benchmarks.client import Load, close, connect
-from benchmarks.introducing import introduce, say
+from benchmarks.introducing import say
 from benchmarks.posts import BATCH, batches
 from benchmarks.processes import disk, memory
 from benchmarks.standing import Watch
-from benchmarks.subject import LOOK, PATIENCE, ROOT, Subject, platform
+from benchmarks.subject import LOOK, PATIENCE, Subject
 from benchmarks.whole_way import CONNECTIONS, WINDOW
 from benchmarks.workload import Workload
 from services.errors import RapportError
@@ -36,42 +29,18 @@ class Sample(NamedTuple):
     memory: Mapping[str, int]
 
 
-def main() -> None:
-    """Parse the options, measure, print."""
-    options = _options()
-    found: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds")}
-    with platform(options.data, options.config) as subject:
-        found["machine"] = machine.describe(subject.folder)
-        found |= uvloop.run(_measure(subject, options.people, ceil(options.touchpoints / BATCH) * BATCH))
-    if options.json:
-        print(json.dumps(found, indent=2))
-    else:
-        report_of_million.show(found)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.million", description=__doc__)
-    parser.add_argument("--touchpoints", type=int, default=1_000_000, help="how many are sent; else 1000000")
-    parser.add_argument("--people", type=int, default=50_000, help="people that are known before; else 50000")
-    parser.add_argument("--data", type=Path, default=ROOT / ".cache", help="the disk to measure: a folder on it")
-    parser.add_argument("--config", type=Path, default=ROOT / "config", help="the configuration folder to start from")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args()
-
-
-async def _measure(subject: Subject, people: int, touchpoints: int) -> dict[str, Any]:
-    workload = await introduce(subject, people)
+async def measure(subject: Subject, workload: Workload, touchpoints: int) -> dict[str, Any]:
+    """Send so many (whole batches of them), and tell memory and disk."""
+    touchpoints = ceil(touchpoints / BATCH) * BATCH
     on_disk, began = disk(subject.folder), perf_counter()
     samples = await grow(subject, workload, touchpoints)
     taken, files = perf_counter() - began, disk(subject.folder)
-    per_million = {name: (size - on_disk.get(name, 0)) / touchpoints * 1e6 for name, size in files.items()}
     return {
-        "people": people,
         "touchpoints": touchpoints,
         "per_second": touchpoints / taken,
         **flatness(samples, touchpoints),
-        "disk_bytes_per_million": per_million,
-        "books": {"accepted": subject.standing.look().accepted, **subject.counted()},
+        "disk_bytes_per_million": {n: (size - on_disk.get(n, 0)) / touchpoints * 1e6 for n, size in files.items()},
+        "books": subject.books(),
     }
 
 
@@ -115,7 +84,3 @@ def flatness(samples: Sequence[Sample], touchpoints: int) -> dict[str, Any]:
     marks = {f"{share:.0%}": most_at(samples, share * touchpoints, BEFORE * touchpoints) for share in SHARES}
     growth = {name: marks["100%"][name] / size for name, size in marks["50%"].items()}
     return {"memory_bytes": marks, "growth": growth, "grows": [name for name, by in growth.items() if by > FLAT]}
-
-
-if __name__ == "__main__":
-    main()

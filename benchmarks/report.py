@@ -1,10 +1,12 @@
 """The figures as tables for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from benchmarks import report_of_million
+from benchmarks.tables import table
 
 AIMS = {"singles": 5_000, "p99_ms": 25, "batches": 50_000, "whole_way": 12_000}
 """What the platform is built to reach on two cores (for comparison only: nothing fails here)."""
@@ -13,15 +15,21 @@ STAGES = ("decode", "fold", "identity", "assemble", "rules", "commit", "warehous
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print everything."""
-    console = Console(highlight=False, width=None)
-    machine, singles, steady, batches, way = (
-        found[part] for part in ("machine", "singles", "steady", "batches", "whole_way")
-    )
-    table(console, "This machine", ("", ""), machine.items())
+    """Print everything that was measured."""
+    console = Console(highlight=False)
+    table(console, "This machine", ("", ""), found["machine"].items())
+    if "whole_way" in found:
+        _show_events(console, found)
+    if "audiences" in found:
+        table(console, "People", ("what", "measured", ""), [*_lookups(found["lookups"]), *_judged(found["audiences"])])
+        table(console, "Audiences, by kind of condition", _COLUMNS, _kinds(found["audiences"]))
+    if "million" in found:
+        report_of_million.show(console, found["million"])
+
+
+def _show_events(console: Console, found: dict[str, Any]) -> None:
+    singles, steady, batches, way = (found[part] for part in ("singles", "steady", "batches", "whole_way"))
     table(console, "How fast", ("what", "measured", "aim on 2 cores"), _speed(singles, steady, batches, way))
-    table(console, "People", ("what", "measured", ""), [*_lookups(found["lookups"]), *_judged(found["audiences"])])
-    table(console, "Audiences, by kind of condition", _COLUMNS, _kinds(found["audiences"]))
     parts = (("single events", singles), ("half of that", steady), ("batches", batches), ("whole way", way))
     processes = list(way["cpu"])
     rows = [(name, *(f"{part['cpu'][process]:.2f}" for process in processes)) for name, part in parts]
@@ -96,13 +104,3 @@ def _costs(way: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
                 if stage in way["stages"] and stage != "warehouse":
                     one = way["stages"][stage]
                     yield f"    {stage}", f"{one['us_per_event']:.1f}", f"{one['messages_per_event']:.2f}"
-
-
-def table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print one table; columns with a name are figures, but for the first."""
-    made = Table(title=title, title_justify="left", title_style="bold", show_header=any(columns))
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number and columns[number] else "left")
-    for row in rows:
-        made.add_row(*map(str, row))
-    console.print(made)

@@ -4,19 +4,15 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.report import table
+from benchmarks.tables import table
 
 MEBI = 2**20
 
 
-def show(found: dict[str, Any]) -> None:
+def show(console: Console, found: dict[str, Any]) -> None:
     """Print everything."""
-    console, memory, growth = Console(highlight=False), found["memory_bytes"], found["growth"]
-    table(console, "This machine", ("", ""), found["machine"].items())
-    console.print(
-        f"(f) {found['touchpoints']:,} touchpoints of {found['people']:,} known people and new visitors,"
-        f" {found['per_second']:,.0f}/s from accepted to visible"
-    )
+    memory, growth = found["memory_bytes"], found["growth"]
+    console.print(f"(f) {found['touchpoints']:,} touchpoints, {found['per_second']:,.0f}/s until they are visible")
     rows = [
         (name, *(f"{held[name] / MEBI:,.0f}" for held in memory.values()), f"{growth[name]:.2f}", _said(found, name))
         for name in growth

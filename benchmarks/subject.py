@@ -53,6 +53,10 @@ class Subject(NamedTuple):
             people, profiles = client.query("SELECT count(), sum(touchpoints) FROM profiles").result_rows[0]
         return {"in ClickHouse's archive": archive, "in ClickHouse's profiles": profiles, "people": people}
 
+    def books(self) -> dict[str, int]:
+        """How many events were accepted, and how many of them ClickHouse counts."""
+        return {"accepted": self.standing.look().accepted, **self.counted()}
+
     async def drained(self, watch: Watch | None = None) -> Stand:
         """Wait until everything accepted can be seen. Raises RapportError when nothing moves."""
         watch = watch or Watch(self.standing)

@@ -1,8 +1,8 @@
 """Events from accepted to visible in profiles and ClickHouse: how many a second for as long as one likes, and what
 each costs where.
 
-The generator sends as fast as events become visible: never more than WINDOW of them are on their way. So the rate is
-one that the platform can hold, and no backlog is hidden at the end.
+The generator sends as fast as events become visible: never more than a `window` of them are on their way. So the rate
+is one that the platform can hold, and no backlog is hidden at the end.
 """
 
 import asyncio
@@ -17,20 +17,21 @@ from benchmarks.subject import LOOK, PATIENCE, Subject
 from benchmarks.workload import Workload
 from services.errors import RapportError
 
-WINDOW = 40_000  # events that are accepted and not yet visible, at most
+WINDOW = 40_000  # events that are on their way, at most
 CONNECTIONS = 4
 FILL = 0.1  # share of the time that passes before anything is counted
 
 
-async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str, Any]:
-    """Events for `seconds`, after a start that is not counted; then wait until all is visible."""
+async def flow(subject: Subject, workload: Workload, seconds: float, window: int) -> dict[str, Any]:
+    """Events for `seconds`, after a start that is not counted; then wait until all is visible. At most `window` of them
+    are accepted and not yet visible."""
     before, on_disk = await subject.drained(), disk(subject.folder)
     opened = await connect(subject.port, CONNECTIONS)
     load = Load(opened, batches(subject, workload), BATCH)
-    await keep_full(subject, load, Watch(subject.standing), before.accepted, seconds * FILL)
+    await _run(load, Watch(subject.standing), window - before.accepted, seconds * FILL)
     watch = Watch(subject.standing)
     first, began, meter, stages = watch.look(), perf_counter(), Meter(subject.pids), subject.stages()
-    last = await keep_full(subject, load, watch, before.accepted, seconds)
+    last = await _run(load, watch, window - before.accepted, seconds)
     taken, spent, stages_now = perf_counter() - began, meter.read(), subject.stages()
     held = {name: memory(pid) for name, pid in subject.pids.items()}
     await load.finish()
@@ -48,12 +49,13 @@ async def flow(subject: Subject, workload: Workload, seconds: float) -> dict[str
         "stages": _per_event(stages, stages_now),
         "memory_bytes": held,
         "disk_bytes_per_event": {name: (size - on_disk.get(name, 0)) / total for name, size in files.items()},
-        "books": {"accepted": after.accepted, **subject.counted()},
+        "books": subject.books(),
     }
 
 
-async def keep_full(subject: Subject, load: Load, watch: Watch, before: int, seconds: float) -> Stand:
-    """For so long, and until at least one event became visible, keep the way full. Returns where it stands then."""
+async def _run(load: Load, watch: Watch, ahead: int, seconds: float) -> Stand:
+    """For so long, and until at least one event became visible, keep the way full: the load sends `ahead` more than
+    are visible. Returns where it stands then."""
     began, first = perf_counter(), watch.look().visible
     while True:
         stand, taken = watch.look(), perf_counter() - began
@@ -61,7 +63,7 @@ async def keep_full(subject: Subject, load: Load, watch: Watch, before: int, sec
             return stand
         if taken > seconds + PATIENCE:
             raise RapportError(f"the platform stands still at {stand}")
-        load.allow((stand.visible - before + WINDOW) // BATCH)
+        load.allow((stand.visible + ahead) // BATCH)
         await asyncio.sleep(LOOK)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.audiences import AUDIENCES, compare, definitions
-from benchmarks.client import Load, accepted, found
+from benchmarks.client import Load, accepted, connect, found, look_up
 from benchmarks.posts import meanwhile
 from services.conditions.tree import OfAudience, OfConsent, OfEvent, OfSequence, OfTrait, nodes
 from services.errors import RapportError
@@ -53,6 +53,28 @@ def test_a_load_that_is_refused_says_what_the_platform_said() -> None:
 
     with pytest.raises(RapportError, match="only programs on this machine"):
         asyncio.run(ask())
+
+
+def test_a_connection_that_the_platform_has_closed_is_opened_again() -> None:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer("200 OK", '{"profile_id":"p1"}'))
+        await writer.drain()
+        writer.close()
+
+    async def ask_twice() -> int:
+        server = await asyncio.start_server(answer_once, "127.0.0.1")
+        load = Load(await connect(server.sockets[0].getsockname()[1], 1), lambda: look_up("/"), 1, count=found)
+        for asked in (1, 2):
+            load.allow(asked)
+            while load.counted < asked:
+                load.allow(asked)
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)  # until it is closed
+        server.close()
+        return load.counted
+
+    assert asyncio.run(ask_twice()) == 2
 
 
 def test_what_fails_meanwhile_is_heard() -> None:

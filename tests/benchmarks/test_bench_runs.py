@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.audiences import AUDIENCES
+from benchmarks.million import SHARES
 from benchmarks.posts import percentile
 from benchmarks.report import STAGES, show
 from benchmarks.standing import Stand, Watch
@@ -60,8 +61,22 @@ def test_every_figure_is_there(found: dict[str, Any], capsys: pytest.CaptureFixt
 
 
 def test_what_was_accepted_is_what_clickhouse_counts(found: dict[str, Any]) -> None:
-    books = found["whole_way"]["books"]
+    books, later = found["whole_way"]["books"], found["million"]["books"]
     assert books["accepted"] == books["in ClickHouse's archive"] == books["in ClickHouse's profiles"] > 0
+    assert later["accepted"] == later["in ClickHouse's archive"] == later["in ClickHouse's profiles"]
+    assert later["accepted"] - books["accepted"] == found["million"]["touchpoints"] == 3_000
+
+
+def test_memory_and_disk_of_many_touchpoints_are_told(
+    found: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = found["million"]
+    assert len(many["memory_bytes"]) == len(SHARES)
+    assert all(set(held) == PROCESSES and min(held.values()) > 2**20 for held in many["memory_bytes"].values())
+    assert min(many["disk_bytes_per_million"][name] for name in ("log.db", "state.db")) > 0
+    show({"machine": found["machine"], "million": many})
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("(f) 3,000", "collector", "end / halfway", "log.db", "a million"))
 
 
 def test_the_collector_accepts_all_of_the_workload() -> None:
