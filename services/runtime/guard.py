@@ -18,7 +18,8 @@ def reader(settings: Settings) -> Any:
     """The dependency that lets a reader in: with RAPPORT_READ_KEY into every workspace, with a key of RAPPORT_READ_KEYS
     into that one's."""
 
-    def check(request: Request, authorization: Annotated[str, Header()] = "", workspace: str = "main") -> None:
+    # async, though it never waits: any other dependency costs each request a turn of the thread pool
+    async def check(request: Request, authorization: Annotated[str, Header()] = "", workspace: str = "main") -> None:
         if settings.read_key or settings.read_keys:
             keys = [key for key in (settings.read_key, settings.read_keys.get(workspace)) if key]
             wanted = [f"Bearer {key.get_secret_value()}".encode() for key in keys]
