@@ -166,7 +166,13 @@ def test_the_views_that_analysts_begin_with_are_made_by_the_migrations() -> None
 
 def test_the_chinese_page_has_the_commands_of_the_english_one() -> None:
     english, chinese = ([re.sub(r" +#.*", "", block) for block in blocks(page, "")] for page in (README, CHINESE))
-    assert set(chinese) <= set(english)
+    assert chinese == english
+
+
+def test_the_chinese_page_has_every_heading_and_row_of_the_english_one() -> None:
+    english, chinese = (re.findall(r"^(#+ |\|)", prose(text(page)), re.MULTILINE) for page in (README, CHINESE))
+    assert len(english) > 50
+    assert chinese == english
 
 
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda picture: picture.name)
