@@ -31,6 +31,7 @@ _PANELS = {
     },
     "People": {
         "profile": ("profile", "profile", "Show one person."),
+        "account": ("account", "account", "Show one account, and who belongs to it."),
         "traits": ("traits", "TRAITS", "What is computed of people; fill in its history; its SQL."),
         "audience": ("audience", "audience", "Show who is in an audience, also before it runs."),
         "query": ("query", "query", "Ask ClickHouse in SQL."),

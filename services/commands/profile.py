@@ -80,11 +80,17 @@ def _card(found: dict[str, Any]) -> None:
     rows = [
         ("profile id", found["profile_id"]),
         ("identifiers", "\n".join(found["identifiers"])),
+        ("accounts", "\n".join(found["accounts"]) or "none"),
         ("audiences", "\n".join(found["audiences"]) or "none"),
         ("touchpoints", cell(found["touchpoints"])),
         ("seen", seen),
     ]
     table("", ("", "person"), rows)
+    values(found)
+
+
+def values(found: dict[str, Any]) -> None:
+    """The tables of what is known of a person or an account: traits, computed, consent; those that are not empty."""
     for title, values in (("traits", found["traits"]), ("computed", found["computed"]), ("consent", found["consent"])):
         if values:
             table(title, ("name", "value"), [(name, _shown(value)) for name, value in values.items()])
