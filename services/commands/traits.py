@@ -1,4 +1,4 @@
-"""`rapport traits`: what is computed of people, since when it is counted; its history filled in; its SQL."""
+"""`rapport traits`: what is computed of people and accounts, since when; its history filled in; its SQL."""
 
 import getpass
 import time
@@ -13,8 +13,7 @@ from services.commands.waiting import bars
 from services.configuration import load_config
 from services.errors import RapportError
 from services.profile import fill
-from services.profile.definitions import Definitions
-from services.profile.sql import audience_sql, traits_sql
+from services.profile.sql import accounts_sql, audience_sql, traits_sql
 from services.runtime import backfill, counted, standing
 from services.runtime.files import Files
 from services.runtime.standing import Told
@@ -23,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Tr
 
 
 def traits(data: Data = None, config: ConfigFolder = None) -> None:
-    """List what is counted of people, and whether its history is there.
+    """List what is counted of people and accounts, and whether its history is there.
 
     \b
     rapport traits
@@ -35,7 +34,7 @@ def traits(data: Data = None, config: ConfigFolder = None) -> None:
     with reading(files_of(settings).state) as state:
         known = counted.read(state)
     rows = [(key.partition("@")[0], event, _history(known.get(key))) for key, event in fill.keys(definitions).items()]
-    table("counted of people", ("what", "of the event", "history"), rows)
+    table("counted of people and accounts", ("what", "of the event", "history"), rows)
 
 
 def _history(ranges: counted.Ranges | None) -> str:
@@ -60,8 +59,8 @@ def fill_in(names: Names = None, data: Data = None, config: ConfigFolder = None)
     running, files = running_on(settings), files_of(settings)
     definitions = load_config(settings.config).definitions
     for name in names or ():
-        if name not in definitions.by_name:
-            raise RapportError(_no_trait(definitions, name))
+        if name not in definitions.by_name and name not in definitions.accounts.by_name:
+            raise RapportError(f"there is no trait `{name}` in {settings.config}; `rapport traits` lists them")
     with http(running, running.admin_key) as client:
         order = {"command": "backfill", "argument": ",".join(names or ()), "who": getpass.getuser()}
         ask(client, "POST", "/v1/admin/commands", json=order)
@@ -70,13 +69,6 @@ def fill_in(names: Names = None, data: Data = None, config: ConfigFolder = None)
         standing.wait("beginning", lambda: standing.obeyed(files), ordered, told)
         done = _wait(files, told)
     typer.echo(f"filled in from {done:,} touchpoints")
-
-
-def _no_trait(definitions: Definitions, name: str) -> str:
-    """What is said of a name that is none of a person's traits."""
-    if name in definitions.accounts.by_name:
-        return f"`{name}` is a trait of accounts: `rapport replay` computes those for the past"
-    return f"there is no trait `{name}`; `rapport traits` lists them"
 
 
 def _wait(files: Files, told: Told) -> int:
@@ -110,6 +102,8 @@ def sql(name: Annotated[str, typer.Argument(help="A trait or an audience.")], co
     definitions = load_config(settings_of(config=config).config).definitions
     if name in definitions.by_name:
         typer.echo(traits_sql(definitions, [name]))
+    elif name in definitions.accounts.by_name:
+        typer.echo(accounts_sql(definitions, [name]))
     elif name in dict(definitions.who):
         typer.echo(audience_sql(definitions, name))
     else:

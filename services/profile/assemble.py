@@ -28,7 +28,7 @@ from services.conditions.subject import event_name
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
-from services.profile.fill import PEOPLE
+from services.profile.fill import JUDGED
 from services.profile.person import Held, Person, document, joined, names, redirect
 from services.profile.struck import cause_of, struck
 from services.profile.turning import Turn
@@ -73,7 +73,7 @@ class Assemble:
         for message in frame.messages:
             if frame.topic == WAKEUPS:
                 turn.wake(message.key)
-            elif frame.topic == PEOPLE:
+            elif frame.topic == JUDGED:
                 turn.judge(message.owner)
             else:
                 turn.take(message)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.fast import EMPTY, Touchpoint
+from schemas.identifiers import ACCOUNT, identifier
 from services.conditions.subject import event_name
 from services.profile.add import add
 from services.profile.cell import Cell, join
@@ -22,10 +23,10 @@ _KEYED = ("counts", "sums", "firsts", "lasts", "lows", "highs", "latest", "talli
 
 
 class Fill(NamedTuple):
-    """What the cell of an anchor or of an account lacks; `name` is the identifier or the group id."""
+    """What the cell of an anchor or of an account lacks; the identifier of an account is account:GROUP."""
 
     workspace: str
-    name: str
+    identifier: str
     cell: Cell
 
 
@@ -66,7 +67,7 @@ def fills(lacking: Iterable[tuple[Touchpoint, Collection[str]]], definitions: De
         if of_person:
             _join(anchors, (touchpoint.workspace, touchpoint.anchor), partial(touchpoint, definitions, of_person))
         if of_account and touchpoint.group_id:
-            place = (touchpoint.workspace, touchpoint.group_id)
+            place = (touchpoint.workspace, identifier(ACCOUNT, touchpoint.group_id))
             _join(accounts, place, partial(touchpoint, definitions.accounts, of_account))
     found = {"fold": anchors, "accounts": accounts}
     return {stage: [Fill(*place, cell) for place, cell in cells.items()] for stage, cells in found.items()}

@@ -22,7 +22,7 @@ def audience_sql(definitions: Definitions, name: str) -> str:
     """`SELECT profile_id`: everybody who is in this audience at `now`. Raises KeyError when there is none."""
     query = Query(definitions)
     inside = query.audience(name)
-    return text_of(query.people([column("profile_id")]).where(compare("=", inside, 1)))
+    return text_of(query.rows([column("profile_id")]).where(compare("=", inside, 1)))
 
 
 def traits_sql(definitions: Definitions, names: list[str]) -> str:
@@ -30,7 +30,14 @@ def traits_sql(definitions: Definitions, names: list[str]) -> str:
     counts of 10^-9 where the kind is sum, average, min or max; values are JSON texts."""
     query = Query(definitions)
     shown = [query.shown(name).as_(name) for name in names]
-    return text_of(query.people([column("profile_id"), *shown]))
+    return text_of(query.rows([column("profile_id"), *shown]))
+
+
+def accounts_sql(definitions: Definitions, names: list[str]) -> str:
+    """`SELECT account, …`: the same of these traits of all accounts, by their group ids."""
+    query = QueryOfAccounts(definitions.accounts)
+    shown = [query.shown(name).as_(name) for name in names]
+    return text_of(query.rows([column("group_id").as_("account"), *shown]))
 
 
 def audiences_sql(definitions: Definitions) -> str:
@@ -39,7 +46,7 @@ def audiences_sql(definitions: Definitions) -> str:
     names = sorted(audience.name for audience in definitions.audiences)
     found = [call("if", compare("=", query.audience(name), 1), part(name), part("")) for name in names]
     listed = call("arrayFilter", _not_empty(), call("array", *found)) if found else call("array")
-    return text_of(query.people([column("profile_id"), listed.as_("audiences")]))
+    return text_of(query.rows([column("profile_id"), listed.as_("audiences")]))
 
 
 def _not_empty() -> Sql:
@@ -48,6 +55,9 @@ def _not_empty() -> Sql:
 
 class Query:
     """The columns of a condition over people (`conditions.sql.Columns`), gathered as they are asked for."""
+
+    key = "profile_id"  # whose touchpoints are gathered, as the view names it
+    teller = "identify"  # the type of call that tells traits
 
     def __init__(self, definitions: Definitions):
         self._definitions = definitions
@@ -60,20 +70,20 @@ class Query:
         self._judged: dict[str, Sql] = {}  # columns of the audiences, by name, each after those that it is made of
         self._values: dict[str, Known] = {}
 
-    def people(self, columns: list[Sql]) -> exp.Select:
+    def rows(self, columns: list[Sql]) -> exp.Select:
         """One row for each person, with these columns."""
         moment = call("toUnixTimestamp64Milli", column("timestamp")).as_("ts")
         name = call("if", compare("=", column("type"), "track"), column("event"), column("type")).as_("name")
-        plain = ["profile_id", "message_id", "source", "type", "event", "payload"]
+        plain = [self.key, "message_id", "source", "type", "event", "payload"]
         touchpoints = exp.select(*plain, moment, name).from_("touchpoints").where(
-            compare("=", column("workspace"), WORKSPACE)
+            every(compare("=", column("workspace"), WORKSPACE), compare("!=", column(self.key), ""))
         )  # fmt: skip
         events = list(dict.fromkeys(self._traits[one].event for one in self._values))
         objects = call("if", among(column("name"), events), members(column("payload"), "properties"), _NO_MEMBERS)
         seen = _more(touchpoints, [objects.as_("m"), *_named(self._seen)])
         taken = _more(_more(seen, self._properties.columns()), self._taken)
-        people = exp.select("profile_id", call("count").as_("touchpoints"), *_named(self._gathered))
-        found = _more(people.from_(taken.subquery()).group_by("profile_id"), _named(self._judged))
+        whole = exp.select(self.key, call("count").as_("touchpoints"), *_named(self._gathered))
+        found = _more(whole.from_(taken.subquery()).group_by(self.key), _named(self._judged))
         return exp.select(*columns).from_(found.subquery())
 
     def shown(self, name: str) -> Sql:
@@ -146,7 +156,7 @@ class Query:
 
     def _told(self, name: str) -> Sql:
         if "told" not in self._seen:
-            self._seen["told"] = sql_told.told()
+            self._seen["told"] = sql_told.told(self.teller)
         names = self._gather("names", sql_told.names_of("told"))
         return sql_told.trait(self._gather("t", sql_told.last_told(name)), names, name)
 
@@ -166,6 +176,16 @@ class Query:
             self._gathered |= {one.alias: one.this for one in found.gathered}
             self._values[trait.name] = found.value
         return self._values[trait.name]
+
+
+class QueryOfAccounts(Query):
+    """The same over accounts. The definitions are those of accounts."""
+
+    key, teller = "group_id", "group"
+
+    def account(self, name: str) -> Known:
+        """A trait of the account."""
+        return self.trait(name)
 
 
 _NO_MEMBERS = call("CAST", call("array"), "Array(Tuple(String, String))")

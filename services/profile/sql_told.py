@@ -1,6 +1,6 @@
 """What people told, as ClickHouse SQL: traits and consent, by the rules and bounds of add.py and consent.py.
 
-`told` are the (name, text) that an identify call tells, `said` the (key, denied) of a touchpoint about consent.
+`told` are the (name, text) that a call tells, `said` the (key, denied) of a touchpoint about consent.
 """
 
 from sqlglot import exp
@@ -27,15 +27,15 @@ def _once(name: str, value: Sql, body: Sql) -> Sql:
     return call("arrayElement", call("arrayMap", each(name, body), call("array", value)), 1)
 
 
-def told() -> Sql:
-    """The traits that a touchpoint tells; none unless it is an identify call."""
+def told(teller: str) -> Sql:
+    """The traits that a touchpoint tells; none unless it is a call of the type `teller`."""
     fits = every(
         compare("!=", _K, "consent"),
         compare("<=", call("lengthUTF8", _K), NAME),
         compare("<=", call("length", _V), VALUE),
     )
     traits = _each_once(members(column("payload"), "traits"))
-    return call("if", _is("identify"), call("arrayFilter", each("e", fits), traits), _nothing("String"))
+    return call("if", _is(teller), call("arrayFilter", each("e", fits), traits), _nothing("String"))
 
 
 def _is(kind: str) -> Sql:

@@ -1,17 +1,15 @@
 """`rapport traits backfill`: the history of a new trait or counted event, from the archive into the cells.
 
-The archive finds, in its own order, the touchpoints of the events in question that came before the definition did; each
-becomes a fill, which the fold joins to its anchor's cell. A step is one chunk, in one transaction with how far it came:
-whatever is killed, nothing is filled twice. When all anchors are done, everybody else is looked at by the definitions
-of today, so that the profiles are those that a rebuild would make.
+The archive finds, in its own order, the touchpoints of the events in question that came before the definition did; they
+become fills, which the fold joins to the cells of their anchors and the accounts stage to those of their accounts. A
+step is one chunk, in one transaction with how far it came: whatever is killed, nothing is filled twice. When all are
+done, everybody else is looked at by the definitions of today, so that the profiles are those that a rebuild would make.
 """
 
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,9 +20,8 @@ from schemas.fast import Touchpoint
 from services.errors import RapportError
 from services.processor import Frame
 from services.profile import fill
-from services.profile.cell import join
 from services.profile.definitions import Definitions
-from services.profile.fill import Fill, Judged
+from services.profile.fill import Judged
 from services.runtime import counted, frames, standing
 from services.runtime.clickhouse_reader import connect
 from services.runtime.engine import Engine
@@ -36,14 +33,15 @@ if TYPE_CHECKING:
 
 ROW = "backfill"
 CHUNK = 4_000  # touchpoints of a step
-PEOPLE = 1_000  # persons looked at in a step
+PEOPLE = 1_000  # persons or accounts looked at in a step
 
 _log = structlog.get_logger()
 _decode = msgspec.json.Decoder(Touchpoint).decode
 _FROM = """
 FROM touchpoint_log FINAL
 WHERE incarnation = {incarnation:String} AND offset < {before:UInt64}
-    AND if(type = 'track', event, type) IN {events:Array(String)}
+    AND (if(type = 'track', event, type) IN {events:Array(String)}
+        OR group_id != '' AND if(type = 'track', event, type) IN {of_accounts:Array(String)})
     AND (partition, offset, index) NOT IN (
         SELECT touchpoint_partition, touchpoint_offset, touchpoint_index FROM duplicate_log
         WHERE touchpoint_incarnation = {incarnation:String}
@@ -68,10 +66,10 @@ def order(db: sqlite3.Connection, definitions: Definitions, names: str) -> None:
     wanted = {
         key: counted.missing(lacking[key])
         for key in fill.keys(definitions)
-        if key in lacking and (not asked or key.partition("@")[0] in asked)
+        if key in lacking and (not asked or fill.name_of(key) in asked)
     }
     if state(db) is None:
-        _write(db, {"keys": wanted, "at": _START, "person": "", "done": 0, "of": None})
+        _write(db, {"keys": wanted, "at": _START, "look": ["assemble", ""], "done": 0, "of": None})
 
 
 def state(db: sqlite3.Connection) -> Any:
@@ -131,7 +129,7 @@ class Backfill:
                 return
             await self._fill(engine, keys, now, *asking.result())
         else:
-            await self._look_at_people(engine, now)
+            await self._look(engine, now)
 
     def _archived(self, before: int) -> bool:
         """Whether the archive has all of it, verdicts on duplicates included."""
@@ -149,8 +147,8 @@ class Backfill:
         workspace, anchor, timestamp, offset, index = now["at"]
         asked = {
             "incarnation": self._life, "before": max(end for ranges in keys.values() for _, end in ranges),
-            "events": sorted({self._events[key] for key in keys}), "workspace": workspace, "anchor": anchor,
-            "timestamp": timestamp, "offset": offset, "index": index,
+            "events": self._events_of(keys, of_accounts=False), "of_accounts": self._events_of(keys, of_accounts=True),
+            "workspace": workspace, "anchor": anchor, "timestamp": timestamp, "offset": offset, "index": index,
         }  # fmt: skip
         of = now["of"]
         if of is None:
@@ -163,46 +161,54 @@ class Backfill:
         last = rows[-1] if rows else None
         at = [_text(last[0]), _text(last[1]), *map(int, last[2:5])] if last is not None else None
         new = {**now, "at": at, "of": of, "done": now["done"] + len(rows)}
-        fills = [one for _, some in groupby(rows, lambda row: (row[0], row[1])) if (one := self._one(keys, list(some)))]
+        found = fill.fills(((_decode(row[5]), _lacking(keys, row[3])) for row in rows), self._definitions)
 
         def note() -> None:
             if at is None:
                 self._now_counted(keys)
             _write(self._db, new)
 
-        await engine.hand("fold", Frame(fill.TOPIC, 0, fills, engine.now), note)
+        await engine.hand({stage: Frame(fill.TOPIC, 0, fills, engine.now) for stage, fills in found.items()}, note)
 
-    def _one(self, keys: Mapping[str, Any], rows: list[Sequence[Any]]) -> Fill | None:
-        """What these touchpoints of one anchor fill in."""
-        found = []
-        for row in rows:
-            touchpoint, offset = _decode(row[5]), row[3]
-            lacking = [key for key, ranges in keys.items() if any(start <= offset < end for start, end in ranges)]
-            if lacking:
-                found.append(fill.partial(touchpoint, self._definitions, lacking))
-        return Fill(touchpoint.workspace, touchpoint.anchor, reduce(join, found)) if found else None
+    def _events_of(self, keys: Iterable[str], of_accounts: bool) -> list[str]:
+        return sorted({self._events[key] for key in keys if key.startswith(fill.OF_ACCOUNTS) == of_accounts})
 
     def _now_counted(self, keys: Mapping[str, Any]) -> None:
         known = counted.read(self._db)
         counted.write(self._db, known | {key: [[0, None]] for key in keys})
 
-    async def _look_at_people(self, engine: Engine, now: dict[str, Any]) -> None:
-        sql = "SELECT key FROM records_assemble WHERE key > ? ORDER BY key LIMIT ?"
-        people = [Judged(key) for (key,) in self._db.execute(sql, (now["person"], PEOPLE))]
-        new = {**now, "person": people[-1].owner} if people else None
+    async def _look(self, engine: Engine, now: dict[str, Any]) -> None:
+        """At everybody of a stage, one step after the other; then at those of the next one."""
+        stage, after = now["look"]
+        found = [Judged(key) for key in self._after(stage, after)]
+        over = not found and stage == "accounts"
+        look = [stage, found[-1].owner] if found else ["accounts", ""]
 
         def note() -> None:
-            if new is None:
+            if over:
                 self._db.execute("DELETE FROM about WHERE name = ?", (ROW,))
                 known = counted.read(self._db)
                 if not any(counted.missing(known[key]) for key in self._events):
                     self._complete()
             else:
-                _write(self._db, new)
+                _write(self._db, {**now, "look": look})
 
-        await engine.hand("assemble", Frame(fill.PEOPLE, 0, people, engine.now), note)
-        if new is None:
+        await engine.hand({stage: Frame(fill.JUDGED, 0, found, engine.now)}, note)
+        if over:
             _log.info("back-fill done", keys=sorted(now["keys"]), touchpoints=now["done"])
+
+    def _after(self, stage: str, key: str) -> list[str]:
+        """The next profile ids. What is kept beside one has its id, an @ and more for a key, and is passed over."""
+        sql = f"SELECT min(key) FROM records_{stage} WHERE key > ?"  # noqa: S608
+        found: list[str] = []
+        while len(found) < PEOPLE and (row := self._db.execute(sql, (key and key + "A",)).fetchone())[0] is not None:
+            key = row[0]
+            found.append(key)
+        return found
+
+
+def _lacking(keys: Mapping[str, Any], offset: int) -> list[str]:
+    return [key for key, ranges in keys.items() if any(start <= offset < end for start, end in ranges)]
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ since then after it. What falls due for somebody between two touchpoints of one 
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -111,15 +111,17 @@ class Engine:
         """The time of what is handed to a stage between two turns (epoch ms)."""
         return max(self._now, self._clock() - QUIET)
 
-    async def hand(self, stage: str, frame: Frame, note: Callable[[], None]) -> None:
-        """Give a stage a frame of its own between two turns, with what `note` writes, in one transaction."""
-        (handler,) = (one for one in self._handlers if one.processor.name == stage)
+    async def hand(self, given: Mapping[str, Frame], note: Callable[[], None]) -> None:
+        """Give stages frames of their own between two turns, with what `note` writes, in one transaction."""
 
         async def carry() -> int:
-            await self._handle(handler, frame, {})
-            await self._drain(frame.now)
+            for handler in self._handlers:
+                frame = given.get(handler.processor.name)
+                if frame is not None:
+                    await self._handle(handler, frame, {})
+                    await self._drain(frame.now)
             note()
-            return len(frame.messages)
+            return sum(len(frame.messages) for frame in given.values())
 
         await self._commit(carry)
 

@@ -15,7 +15,6 @@ from services.profile.asked import asked
 
 _ROW = "computed_by"
 _IDENTITY = "the rules of identity"
-_OF_ACCOUNTS = "the account trait "
 
 
 def note(db: sqlite3.Connection, config: Config, now: int) -> None:
@@ -26,13 +25,12 @@ def note(db: sqlite3.Connection, config: Config, now: int) -> None:
 
 
 def renew(db: sqlite3.Connection, config: Config, now: int) -> None:
-    """After a back-fill everything is as these definitions make it, but for what only a replay computes."""
+    """After a back-fill everything but identity is as these definitions make it."""
     noted = _noted(db) or {"by": {}}
-    now_by = {name: known for name, known in _definitions(config).items() if not _by_replay(name)}
-    still_by = {name: known for name, known in noted["by"].items() if _by_replay(name)}
+    identity = {name: known for name, known in noted["by"].items() if name == _IDENTITY}
     db.execute(
         "INSERT OR REPLACE INTO about VALUES (?, ?)",
-        (_ROW, json.dumps({"at": now, "by": now_by | still_by})),
+        (_ROW, json.dumps({"at": now, "by": _definitions(config) | identity})),
     )
 
 
@@ -47,7 +45,7 @@ def changed(db: sqlite3.Connection, config: Config) -> str:
         return ""
     since = datetime.fromtimestamp(noted["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     what = f"new or changed since {since}: {', '.join(names)}"
-    command = "rapport replay" if any(map(_by_replay, names)) else "rapport traits backfill"
+    command = "rapport replay" if _IDENTITY in names else "rapport traits backfill"
     return f"{what}. What happened before counts for that only after `{command}`"
 
 
@@ -56,18 +54,13 @@ def _definitions(config: Config) -> dict[str, str]:
     by_rules = asked(rule.condition for rule in config.rules if rule.condition)
     return {
         **{
-            f"{'the trait ' if trait.of == 'person' else _OF_ACCOUNTS}{trait.name}": trait.fingerprint
+            f"the {'account ' if trait.of == 'account' else ''}trait {trait.name}": trait.fingerprint
             for trait in config.traits
         },
         **{f"the audience {audience.name}": audience.fingerprint for audience in config.audiences},
         **{f'the count of "{event}" for a rule': "" for event in by_rules.names},
         _IDENTITY: config.identity.fingerprint,
     }
-
-
-def _by_replay(name: str) -> bool:
-    """Whether a back-fill leaves this as it was."""
-    return name == _IDENTITY or name.startswith(_OF_ACCOUNTS)
 
 
 def _computed(db: sqlite3.Connection) -> bool:
