@@ -1,7 +1,6 @@
 """Purposes, caps, quiet hours, holdouts and bounced addresses hold a follow-up back or delay it, and say why."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,23 +17,11 @@ from services.automation.sending import Sending
 from services.runtime.followups.desk import export, may_be_sent_again, restore, send_again
 from services.runtime.followups.ledger import Ledger, Send
 from tests.automation.causes import ANN, HOUR, NOON, calling, cause, person, rule, touchpoint
-from tests.runtime.delivering import DAY, World, a_world, every, settled
+from tests.runtime.delivering import DAY, World, every, settled
 
 NIGHT = {"quiet": {"from": "21:00", "to": "08:00", "time_zone": "UTC"}}  # NOON is 22:13:20 UTC
 THREE = {"caps": {"email": {"most": 3, "per": "7d"}}}
 BOB = "email:bob@example.com"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[World, asyncio.Runner]]:
-    with a_world() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared: tuple[World, asyncio.Runner]) -> World:
-    shared[0].reset()
-    return shared[0]
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@ reaches anybody twice, and a webhook or a task that arrives again says so by its
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +15,7 @@ from services.runtime.followups.delivery import Sender
 from services.runtime.followups.ledger import Claim, Ledger, Send
 from services.runtime.followups.sending import Result
 from tests.automation.causes import calling, cause, rule, touchpoint
-from tests.runtime.delivering import DAY, World, a_world, every, settled
+from tests.runtime.delivering import DAY, World, every, settled
 
 
 class Crash(BaseException):
@@ -101,12 +99,6 @@ def check(world: World, rows: list[Send], fed: set[str]) -> None:
     assert len(once) >= sum(send.status == "sent" for send in rows if send.kind in ONCE)
     told = {webhook_id(send.key) for send in rows if send.kind not in ONCE}
     assert {call.headers["webhook-id"] for call in calls} == told
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[World, asyncio.Runner]]:
-    with a_world() as made:
-        yield made
 
 
 STEPS = range(5)

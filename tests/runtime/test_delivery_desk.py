@@ -1,7 +1,6 @@
 """People list what ended badly, send it again, and take the ledger along to another installation."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,13 @@ from services.runtime import frames
 from services.runtime.followups.desk import AGAIN, export, restore, send_again
 from services.runtime.followups.ledger import Ledger, rows
 from tests.automation.causes import cause, person, rule, touchpoint
-from tests.runtime.delivering import World, a_world, every
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[World, asyncio.Runner]]:
-    with a_world() as made:
-        yield made
+from tests.runtime.delivering import World, every
 
 
 @pytest.fixture
-def world(shared: tuple[World, asyncio.Runner]) -> World:
-    shared[0].reset()
-    shared[0].rules = [rule()]
-    return shared[0]
+def world(world: World) -> World:
+    world.rules = [rule()]
+    return world
 
 
 def test_dead_letters_are_listed_by_any_process_and_sent_again_on_command(

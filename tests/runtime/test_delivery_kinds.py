@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +17,7 @@ from services.runtime.followups.ledger import Send
 from services.runtime.followups.slack import SlackSender
 from services.runtime.followups.twilio import TwilioSender
 from tests.automation.causes import cause, person, rule
-from tests.runtime.delivering import DAY, SID, World, a_world
+from tests.runtime.delivering import DAY, SID, World
 from tests.runtime.sinks import Call
 
 PHONE = "+4915123456789"
@@ -26,17 +25,10 @@ SMS = {"sms": {"account_env": "TWILIO_SID", "token_env": "TWILIO_TOKEN", "from":
 SLACK = {"slack": {"url_env": "SLACK_URL", "text": "New order of {{ profile.traits.name }}"}}
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[World, asyncio.Runner]]:
-    with a_world() as made:
-        yield made
-
-
 @pytest.fixture
-def world(shared: tuple[World, asyncio.Runner]) -> World:
-    shared[0].reset()
-    shared[0].person = phoned()
-    return shared[0]
+def world(world: World) -> World:
+    world.person = phoned()
+    return world
 
 
 @pytest.fixture

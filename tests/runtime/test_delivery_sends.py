@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -19,19 +18,7 @@ from services.runtime.followups.ledger import Ledger
 from services.runtime.followups.mail import MailServer
 from services.runtime.followups.sending import LONGEST, pause
 from tests.automation.causes import NOON, calling, cause, person, rule, touchpoint
-from tests.runtime.delivering import DAY, SECRET, World, a_world
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[World, asyncio.Runner]]:
-    with a_world() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared: tuple[World, asyncio.Runner]) -> World:
-    shared[0].reset()
-    return shared[0]
+from tests.runtime.delivering import DAY, SECRET, World
 
 
 @pytest.fixture
