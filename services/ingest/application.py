@@ -35,7 +35,7 @@ def application(
     web.mount("/docs/static", StaticFiles(directory=str(swagger_ui_path)))
     explain_errors(web)
     own = web.openapi
-    web.openapi = lambda: web.openapi_schema or describe(own())  # type: ignore[method-assign]
+    web.openapi = lambda: web.openapi_schema or describe(own(), ROUTES, PIXELS)  # type: ignore[method-assign]
 
     raw: dict[str, ASGIApp] = {**dict.fromkeys(ROUTES, tracking), **dict.fromkeys(PIXELS, PixelApp(tracking))}
 

@@ -18,6 +18,10 @@ from services.ingest.keys import WriteKeys
 SCRIPT = Path(__file__).parents[2] / "sdk" / "web" / "rapport.min.js"
 _ANY = {"Access-Control-Allow-Origin": "*"}
 _HOUR = {"Cache-Control": "public, max-age=3600, stale-while-revalidate=86400", "Vary": "Accept-Encoding"}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The Host header names no host to send to."},
+    404: {"description": "No source has this write key, or a trusted one has it, whose key is a secret."},
+}
 _HOST = re.compile(r"[\w.\-:\[\]]{1,255}", re.ASCII)
 
 
@@ -25,7 +29,7 @@ def router(keys: WriteKeys) -> APIRouter:
     """The routes, for the sources of these keys. Every origin may read their answers, which are no secrets."""
     routes = APIRouter(tags=["tracking"])
 
-    @routes.get("/v1/projects/{write_key}/settings", summary="Settings of Segment's browser SDK")
+    @routes.get("/v1/projects/{write_key}/settings", summary="Settings of Segment's browser SDK", responses=_REFUSALS)
     async def settings(write_key: str, request: Request) -> Response:
         source = keys.find(write_key)
         if source is None or source.trusted:

@@ -1,5 +1,9 @@
-"""The tracking API described for programs: OpenAPI paths and schemas, made from the models of `segment.py`."""
+"""The tracking API described for programs: OpenAPI paths and schemas, made from the models of `segment.py`.
 
+And what every route has in common: what an error looks like.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -20,6 +24,11 @@ _VERDICT = {
         "got": {**_TEXT, "description": "what came"},
         "reason": {**_TEXT, "description": "why it was rejected, for people: a whole sentence"},
         "hint": {**_TEXT, "description": "what was probably meant"},
+        "violations": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "how an accepted item departs from the tracking plan: where, and what is wrong",
+        },
     },
 }
 _REPORT = {
@@ -53,10 +62,17 @@ _REFUSALS = {
 }
 
 _PIXEL = ("401", "414", "429", "503")  # of the refusals, those that a pixel can get
+_MISREAD = "A parameter is not of its kind, too long, or out of its range."
+_FASTAPI = ("HTTPValidationError", "ValidationError")  # its errors, in the place of which ours are answered
+_OTHERS = "tracking by other SDKs"
+_MANY = {
+    "batch": ("Batch", ""),
+    "import": ("Batch", "Past calls, in batches. Their ids are remembered for ever, so that an import never doubles."),
+}
 
 
-def describe(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the tracking API to an OpenAPI document, and give it back."""
+def describe(document: dict[str, Any], routes: Mapping[str, str], pixels: Mapping[str, str]) -> dict[str, Any]:
+    """Add the tracking API to an OpenAPI document, and give it back. `routes` and `pixels` are calls by their paths."""
     models = [(model, "validation") for model in (*CALLS.values(), Batch)]
     _, schemas = models_json_schema(models, by_alias=True, ref_template=_REF)  # type: ignore[arg-type]
     components = document.setdefault("components", {})
@@ -69,37 +85,57 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         "the query when the source is not trusted)",
     }
     paths = document.setdefault("paths", {})
-    for name, model in CALLS.items():
-        paths[f"/v1/{name}"] = {"post": _operation(name, model.__name__, model.__doc__ or "")}
-    paths["/v1/batch"] = {"post": _operation("batch", "Batch", Batch.__doc__ or "")}
-    history = "Past calls, in batches. Their message ids are remembered for ever, so that an import never doubles."
-    paths["/v1/import"] = {"post": _operation("import", "Batch", history)}
-    for name in ("track", "page"):
-        paths[f"/v1/pixel/{name}.gif"] = {"get": _pixel(name)}
+    _explain_errors(paths)
+    for name in _FASTAPI:
+        components["schemas"].pop(name, None)
+    for path, name in routes.items():
+        paths[path] = {"post": _operation(path, name)}
+    for path, name in pixels.items():
+        paths[path] = {"get": _pixel(path, name)}
     return document
 
 
-def _operation(name: str, model: str, text: str) -> dict[str, Any]:
+def _explain_errors(paths: dict[str, Any]) -> None:
+    """Give every error of every route its shape."""
+    for operation in (operation for methods in paths.values() for operation in methods.values()):
+        answers = operation["responses"]
+        for status in [status for status in answers if status >= "400"]:
+            told = _MISREAD if status == "422" else answers[status]["description"]
+            answers[status] = {"description": told, **_json("Error")}
+
+
+def _tag(path: str, name: str) -> str:
+    return "tracking" if path in (f"/v1/{name}", f"/v1/pixel/{name}.gif") else _OTHERS
+
+
+def _id(path: str) -> str:
+    return path.strip("/").removesuffix(".gif").replace("/", "_").removeprefix("v1_")
+
+
+def _operation(path: str, name: str) -> dict[str, Any]:
+    model, text = _MANY[name] if name in _MANY else (CALLS[name].__name__, "")
+    text = text or (Batch if name in _MANY else CALLS[name]).__doc__ or ""
     kept = {"description": "Every accepted item is on disk, and `items` says what became of each.", **_json("Report")}
     refused = {status: {"description": why, **_json("Error")} for status, why in _REFUSALS.items()}
+    plain = {"schema": {**_TEXT, "description": "the same JSON, as navigator.sendBeacon sends it"}}
     return {
-        "tags": ["tracking"],
-        "operationId": name,
+        "tags": [_tag(path, name)],
+        "operationId": _id(path),
         "summary": text.strip().split(". ")[0].rstrip("."),
         "description": " ".join(text.split()),
         "security": [{"writeKey": []}, {}],
-        "requestBody": {"required": True, **_json(model)},
+        "requestBody": {"required": True, "content": {**_json(model)["content"], "text/plain": plain}},
         "responses": {"200": kept, **refused},
     }
 
 
-def _pixel(name: str) -> dict[str, Any]:
+def _pixel(path: str, name: str) -> dict[str, Any]:
     image = {"image/gif": {"schema": {"type": "string", "format": "binary"}}}
     refused = {status: {"description": why, "content": image} for status, why in _REFUSALS.items() if status in _PIXEL}
     fields = ("writeKey", "event" if name == "track" else "name", "anonymousId", "userId", "messageId", "timestamp")
     return {
-        "tags": ["tracking"],
-        "operationId": f"{name}_pixel",
+        "tags": [_tag(path, name)],
+        "operationId": f"{_id(path)}_pixel".removeprefix("pixel_"),
         "summary": f"A {name} call as an image",
         "description": "The fields of the call are the query's; a dot goes one level deeper: `properties.plan=pro`.",
         "parameters": [{"name": field, "in": "query", "schema": _TEXT} for field in fields],

@@ -1,6 +1,7 @@
 """Errors of everything that goes through FastAPI, in the same shape as the tracking API's: `code` and `message`."""
 
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -8,16 +9,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from services.errors import Rejected
+from services.errors import Rejected, Retry
 
 
 def explain_errors(web: FastAPI) -> None:
-    """Answer HTTPException, Rejected (as 400) and parameters that cannot be read (422) with `code` and `message`.
+    """Answer HTTPException, Rejected (as 400), Retry (503) and parameters that cannot be read (422) with `code` and
+    `message`.
 
     An HTTPException whose detail is a dictionary of the two is answered with it; else the status names the code.
     """
     web.add_exception_handler(HTTPException, _refused)
     web.add_exception_handler(Rejected, _rejected)
+    web.add_exception_handler(Retry, _later)
     web.add_exception_handler(RequestValidationError, _misread)
 
 
@@ -32,6 +35,11 @@ async def _refused(_: Request, error: Any) -> JSONResponse:
 
 async def _rejected(_: Request, error: Any) -> JSONResponse:
     return JSONResponse({"code": error.code, "message": str(error)}, 400)
+
+
+async def _later(_: Request, error: Any) -> JSONResponse:
+    told = {"code": "not_now", "message": f"{error}: try again later"}
+    return JSONResponse(told, 503, {"retry-after": str(max(1, ceil(error.after)))})
 
 
 async def _misread(_: Request, error: Any) -> JSONResponse:

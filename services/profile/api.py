@@ -10,10 +10,21 @@ import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
+from schemas import wire
 from schemas.fast import Profile, dumps
 
 PAGE = 50  # touchpoints of a timeline page when none is asked for
 MOST = 1_000
+LONGEST = 6_000  # characters of `next`, which holds an id and an identifier
+
+WRONG = "The value identifies nobody, whoever it is: it is not of its type, or there is no such type."
+REFUSED: dict[int | str, dict[str, Any]] = {
+    401: {"description": "Without a read key of this workspace."},
+    404: {"description": "There is nobody, and nothing, of this name in this workspace."},
+}
+LATER: dict[int | str, dict[str, Any]] = {503: {"description": "The warehouse does not answer now: try again later."}}
+_TIMELINE = LATER | {400: {"description": "`before` is not a `next` of an earlier page."}}
+_PROFILE: dict[int | str, dict[str, Any]] = {200: {"model": wire.Profile, "description": "The profile as it is now."}}
 
 _Millis = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
@@ -54,23 +65,30 @@ class Timeline(Protocol):
 
 def router(people: People, timeline: Timeline, guard: Any) -> APIRouter:
     """The routes; `guard` is the dependency that lets a reader in or answers 401."""
-    api = APIRouter(prefix="/v1/profiles", tags=["Profiles"], dependencies=[guard])
+    api = APIRouter(prefix="/v1/profiles", tags=["Profiles"], dependencies=[guard], responses=REFUSED)
 
-    @api.get("/by/{kind}/{value:path}", summary="Look a person up by an identifier")
+    @api.get(
+        "/by/{kind}/{value:path}",
+        summary="Look a person up by an identifier",
+        responses=_PROFILE | {400: {"description": WRONG}},
+    )
     def by_identifier(kind: str, value: str, workspace: str = "main") -> Response:
         """`kind` is a type of identity.yaml (user_id, email, phone, anonymous_id …); the value is normalised first."""
         found = people.find(workspace, kind, value)
         return _profile(found) if found else _missing(f"nobody is known by {kind} {value!r} in workspace {workspace!r}")
 
-    @api.get("/{profile_id}", summary="Look a person up by profile id")
+    @api.get("/{profile_id}", summary="Look a person up by profile id", responses=_PROFILE)
     def by_id(profile_id: str, workspace: str = "main") -> Response:
         """Follows merges: `profile_id` in the answer is the id that the person has now."""
         found = people.get(workspace, profile_id)
         return _profile(found) if found else _missing(f"no profile has or had the id {profile_id!r}")
 
-    @api.get("/{profile_id}/timeline", summary="What a person did, newest first")
+    @api.get("/{profile_id}/timeline", summary="What a person did, newest first", responses=_TIMELINE)
     def touchpoints(
-        profile_id: str, workspace: str = "main", before: str = "", limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE
+        profile_id: str,
+        workspace: str = "main",
+        before: Annotated[str, Query(max_length=LONGEST)] = "",
+        limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
     ) -> Response:
         """`next` in the answer is the `before` of the page after it; null on the last one."""
         found = people.get(workspace, profile_id)
@@ -89,9 +107,9 @@ def router(people: People, timeline: Timeline, guard: Any) -> APIRouter:
 
 def accounts_router(accounts: AccountsOf, guard: Any) -> APIRouter:
     """The route of accounts; `guard` is the dependency that lets a reader in or answers 401."""
-    api = APIRouter(prefix="/v1/accounts", tags=["Profiles"], dependencies=[guard])
+    api = APIRouter(prefix="/v1/accounts", tags=["Profiles"], dependencies=[guard], responses=REFUSED)
 
-    @api.get("/{group_id:path}", summary="Look an account up by its group id")
+    @api.get("/{group_id:path}", summary="Look an account up by its group id", responses=_PROFILE)
     def by_group_id(group_id: str, workspace: str = "main") -> Response:
         """The company or group that `group` calls tell of. Its people are in ClickHouse: `account_people`."""
         found = accounts.account(workspace, group_id)

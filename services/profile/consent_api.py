@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from schemas.fast import loads
-from services.profile.api import People
+from services.profile.api import LATER, REFUSED, People
 
 ENTRIES = 50  # when nothing else is asked for
 MOST = 1_000
@@ -21,7 +21,7 @@ class ConsentLedger(Protocol):
 
 def router(people: People, ledger: ConsentLedger, guard: Any) -> APIRouter:
     """The route; `guard` is the dependency that lets a reader in or answers 401."""
-    api = APIRouter(prefix="/v1/profiles", tags=["Profiles"], dependencies=[guard])
+    api = APIRouter(prefix="/v1/profiles", tags=["Profiles"], dependencies=[guard], responses=REFUSED | LATER)
 
     @api.get("/{profile_id}/consent", summary="What a person consents to, and the proof")
     def consent(

@@ -3,12 +3,16 @@
 import threading
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from services.errors import RapportError, Retry
 from services.profile.api import Place
 from services.runtime.clickhouse_reader import connect
 from services.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+_log = structlog.get_logger()
 
 _PAGE = """
 SELECT toUnixTimestamp64Milli(timestamp) AS timestamp, message_id, type, event, channel, source, anchor,
@@ -45,19 +49,26 @@ class WarehouseTimeline:
     def page(self, workspace: str, anchors: tuple[str, ...], before: Place | None, limit: int) -> list[dict[str, Any]]:
         """At most `limit` touchpoints of these anchors that come before the place, newest first."""
         place = before or Place(0, "", "", 0)
-        found = self._connected().query(
-            _PAGE,
-            parameters={
-                "workspace": workspace, "anchors": list(anchors), "newest": before is None, "at": place.timestamp,
-                "id": place.message_id, "last": place.anchor, "received": place.received_at, "limit": limit,
-            },
-        )  # fmt: skip
-        return list(found.named_results())
+        asked = {
+            "workspace": workspace, "anchors": list(anchors), "newest": before is None, "at": place.timestamp,
+            "id": place.message_id, "last": place.anchor, "received": place.received_at, "limit": limit,
+        }  # fmt: skip
+        return self._rows(_PAGE, asked)
 
     def newest(self, workspace: str, anchors: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
         """At most `limit` answers to questions of consent that were given under these identifiers, newest first."""
         asked = {"workspace": workspace, "anchors": list(anchors), "limit": limit}
-        return list(self._connected().query(_CONSENTS, parameters=asked).named_results())
+        return self._rows(_CONSENTS, asked)
+
+    def _rows(self, sql: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Raises Retry when the warehouse does not answer: it is busy, or not there yet."""
+        from clickhouse_connect.driver.exceptions import ClickHouseError  # for the reason that clickhouse_reader tells
+
+        try:
+            return list(self._connected().query(sql, parameters=asked).named_results())
+        except (ClickHouseError, RapportError) as error:
+            _log.warning("the warehouse did not answer", reason=str(error)[:500])
+            raise Retry("the warehouse does not answer now", after=5) from error
 
     def _connected(self) -> "Client":
         with self._lock:

@@ -5,6 +5,8 @@ import re
 import pytest
 from fastapi import APIRouter, HTTPException
 
+from services.ingest.api import ROUTES
+from services.ingest.pixel import PIXELS
 from services.ingest.segment import CALLS
 from services.ingest.sources import Limits
 from tests.ingest.ingest_platform import Platform
@@ -13,13 +15,24 @@ from tests.ingest.ingest_platform import Platform
 def test_every_route_is_documented_with_its_answers(platform: Platform) -> None:
     document = platform.request("GET", "/openapi.json").json()
     assert document == platform.request("GET", "/openapi.json").json()
-    tracked = {path.removeprefix("/v1/") for path, methods in document["paths"].items() if "post" in methods}
-    assert tracked == {*CALLS, "batch", "import"}
-    for name in tracked:
-        operation = document["paths"][f"/v1/{name}"]["post"]
+    assert {path for path, methods in document["paths"].items() if "post" in methods} == set(ROUTES)
+    assert set(ROUTES) >= {f"/v1/{name}" for name in (*CALLS, "batch", "import")}
+    for path in ROUTES:
+        operation = document["paths"][path]["post"]
         assert {"200", "400", "401", "413", "429", "503"} <= set(operation["responses"])
-    for name in ("track", "page"):
-        assert {"200", "401", "429", "503"} <= set(document["paths"][f"/v1/pixel/{name}.gif"]["get"]["responses"])
+    for path in PIXELS:
+        assert {"200", "401", "429", "503"} <= set(document["paths"][path]["get"]["responses"])
+
+
+def test_every_error_is_described_as_it_is_answered(platform: Platform) -> None:
+    document = platform.request("GET", "/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            refused = [answer for status, answer in operation["responses"].items() if status >= "400"]
+            shapes = [content["schema"] for answer in refused for content in answer["content"].values()]
+            assert shapes
+            assert path in PIXELS or all(shape == {"$ref": "#/components/schemas/Error"} for shape in shapes)
+    assert "HTTPValidationError" not in str(document)
 
 
 def test_every_reference_in_the_document_leads_somewhere(platform: Platform) -> None:

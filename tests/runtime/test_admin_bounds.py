@@ -35,7 +35,7 @@ def told(path: str, key: str, pieces: int) -> tuple[int, int]:
 
     headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-             "headers": headers, "root_path": "", "scheme": "http", "server": ("127.0.0.1", 80), "state": {}}  # fmt: skip
+             "headers": headers, "root_path": "", "scheme": "http", "server": ("here", 80), "state": {}}  # fmt: skip
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
     return status[0], asked
 

@@ -1,4 +1,4 @@
-"""Without a read key only programs on this machine read profiles: neither web pages nor requests that hide their way."""
+"""Without a read key only programs on this machine read profiles: no web pages, nor requests that hide their way."""
 
 import asyncio
 

@@ -27,7 +27,11 @@ from services.ingest.webhooks.provider import Answer, Secrets, Webhook
 LARGEST = 4 * 1024 * 1024  # bytes of one request: Meta sends up to 3 MB
 Found = TypeVar("Found")
 PATH = "/v1/webhooks/{source}"
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "What the provider wants to hear.",
+        "content": {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "text/xml")},
+    },
     401: {"description": "The signature (or the token of a handshake) is not there or not right; nothing was kept."},
     404: {"description": "There is no source of this name with a webhook."},
     405: {"description": "The provider has no handshake: only POST is expected."},
@@ -58,12 +62,12 @@ def router(
     """The routes. `clock` gives epoch milliseconds."""
     api, receiver = APIRouter(tags=["webhooks"]), Receiver(tracking, journal, clock, known)
 
-    @api.get(PATH, operation_id="webhook_handshake", responses=_REFUSALS, response_class=PlainTextResponse)
+    @api.get(PATH, operation_id="webhook_handshake", responses=_ANSWERS, response_class=PlainTextResponse)
     async def handshake(source: str, request: Request) -> Response:
         """A provider tries the address: it is told what it wants to hear, if it knows the token."""
         return await receiver.answered(source, request, receiver.challenged)
 
-    @api.post(PATH, operation_id="webhook", responses=_REFUSALS, response_class=PlainTextResponse)
+    @api.post(PATH, operation_id="webhook", responses=_ANSWERS, response_class=PlainTextResponse)
     async def webhook(source: str, request: Request) -> Response:
         """A provider's events, signed: when it is answered, they are on disk, accepted or rejected with a reason."""
         return await receiver.answered(source, request, receiver.taken)
