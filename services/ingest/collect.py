@@ -11,7 +11,7 @@ import msgspec
 from schemas import fast
 from services.errors import Rejected
 from services.identifiers import IdentityRules
-from services.ingest import extract
+from services.ingest import decode, extract
 from services.ingest.decode import Item
 from services.ingest.explain import meant
 from services.ingest.payload import Arrival, Shared, read, share
@@ -92,7 +92,7 @@ class Collector:
             "got": why.got,
             "hint": hint,
         }
-        reason, text = str(why), bytes(raw)[: self.limits.event_bytes].decode(errors="replace")
+        reason, text = str(why), _without_key(bytes(raw))[: self.limits.event_bytes].decode(errors="replace")
         refused = fast.RejectedItem(
             workspace=arrival.source.workspace,
             source=arrival.source.name,
@@ -118,6 +118,16 @@ def _times(call: Item, shared: Shared, arrival: Arrival) -> Stamps:
     if arrival.imported:  # it was sent long ago, and not to us: that says nothing about the sender's clock now
         return stamp(found, None, arrival.received_at, arrival.source.backdate)._replace(sent_at=sent_at)
     return stamp(found, sent_at, arrival.received_at, arrival.source.backdate)
+
+
+def _without_key(raw: bytes) -> bytes:
+    """The item as it is kept: the write key, which a single call may carry, is a secret, and many may read what was
+    refused."""
+    try:
+        found = decode.keys(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw
+    return fast.dumps(found) if found.pop("writeKey", None) is not None else raw
 
 
 def _look_again(raw: msgspec.Raw, why: Rejected) -> tuple[str, str]:
