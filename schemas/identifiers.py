@@ -19,7 +19,7 @@ def split(text: str) -> tuple[str, str]:
     return kind, value
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=65_536)
 def profile_id(workspace: str, identifier: str) -> str:
     """The id of the profile named by this identifier: "p" and 128 bits of BLAKE2b in hexadecimal, 33 characters.
 
