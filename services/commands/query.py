@@ -30,7 +30,8 @@ ORDER BY endsWith(c.table, '_log'), c.table, c.position
 
 def query(
     sql: Annotated[
-        str | None, typer.Argument(metavar="[SQL]", help="Without it: the tables and their columns.")
+        str | None,
+        typer.Argument(metavar="[SQL]", help="- reads it from standard input. Without it: the tables and columns."),
     ] = None,
     example: Annotated[
         str | None, typer.Option(metavar="NAME", help="Ask what this example asks; --examples lists them.")
@@ -50,6 +51,7 @@ def query(
     rapport query --examples
     rapport query --example funnel
     rapport query --example rfm --show > rfm.sql
+    rapport query - < rfm.sql
     """
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -62,6 +64,8 @@ def query(
             typer.echo(sql, nl=False)
             return
     settings = settings_of(data=data)
+    if sql == "-":
+        sql = sys.stdin.read()
     try:
         client = connect(settings, running_on(settings).clickhouse_port)
         if sql is None:

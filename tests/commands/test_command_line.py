@@ -84,6 +84,14 @@ def test_the_warehouse_is_asked_in_sql_and_describes_itself(rapport: Command) ->
     assert refused.exit_code == 1 and "read-only" in refused.stderr and "Traceback" not in refused.stderr
 
 
+def test_an_example_is_made_ones_own_by_way_of_a_file(rapport: Command) -> None:
+    shown = rapport("query", "--example", "funnel", "--show").stdout
+    own = shown.replace("'Product Viewed', 'Checkout Started'", "'Order Completed', 'Order Completed'")
+    done = rapport("query", "-", "--json", stdin=own.encode())
+    assert own != shown and done.exit_code == 0
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["Order Completed"] * 3
+
+
 def test_events_whose_amount_was_no_number_are_found_by_the_query_of_the_readme(rapport: Command) -> None:
     for total in ("12.5", '"12.50"', '"12,50 €"', "null", "text"):
         assert rapport("send", "track", "--user", "u7", "--event", "Priced", "-p", f"total={total}").exit_code == 0
