@@ -84,7 +84,6 @@ def join(one: Cell, other: Cell) -> Cell:
         firsts=_merged(one.firsts, other.firsts, min),
         lasts=_merged(one.lasts, other.lasts, max),
         left_out=one.left_out + other.left_out,
-        accounts=newest(_merged(one.accounts, other.accounts, max), ACCOUNTS),
     )
     if _has_rare(one) or _has_rare(other):
         _join_rare(found, one, other)
@@ -102,12 +101,13 @@ def _join_rare(found: Cell, one: Cell, other: Cell) -> None:
     found.windows = _merged(one.windows, other.windows, united)
     found.moments = _merged(one.moments, other.moments, united)
     found.recent = _merged(one.recent, other.recent, max)
+    found.accounts = newest(_merged(one.accounts, other.accounts, max), ACCOUNTS)
 
 
 def _has_rare(cell: Cell) -> bool:
     return bool(
         cell.lows or cell.highs or cell.latest or cell.tallies or cell.sketches or cell.lists or cell.windows
-        or cell.moments or cell.recent
+        or cell.moments or cell.recent or cell.accounts
     )  # fmt: skip
 
 
