@@ -4,11 +4,10 @@ The shape follows the reference model of the protocol; the processors, the handl
 Everything random comes from one seed.
 """
 
-import asyncio
 import random
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from schemas import fast
 from schemas.fast import Touchpoint
@@ -23,6 +22,17 @@ from services.runtime.ports import Write
 SINGLE = frozenset({"evidence"})  # topics with one partition
 CALM = 300  # ticks after which the faults stop
 LATER = 10 * 86_400_000  # ms: when the world ends, everything is long due
+Result = TypeVar("Result")
+
+
+def done(step: Coroutine[Any, Any, Result]) -> Result:
+    """What a step returns. Nothing here waits, and an event loop for each step would take most of the time."""
+    try:
+        step.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    raise AssertionError("a step waits for something")
 
 
 class Crash(Exception):
@@ -55,7 +65,7 @@ class Worker:
         port: Any = Faulty(world, state)
         self.world, self.partition = world, partition
         self.handler = Handler(make(), partition, port, port, cache=world.random.choice([1, 1000]))
-        asyncio.run(self.handler.load())
+        done(self.handler.load())
 
     def ready(self) -> list[str]:
         return [t for t in self.handler.processor.inputs if self.position(t) < len(self.topic(t))]
@@ -73,7 +83,7 @@ class Worker:
             return True
         try:
             if not ready or self.world.random.random() < 0.05:
-                asyncio.run(self.handler.fire(self.world.now, limit=self.world.random.randint(1, 4)))
+                done(self.handler.fire(self.world.now, limit=self.world.random.randint(1, 4)))
                 return True
         except (Crash, Fenced):
             return False
@@ -82,7 +92,7 @@ class Worker:
         frame = self.world.log.read(topic, self.partition, self.position(topic), most, self.world.now)
         assert frame is not None
         try:
-            asyncio.run(self.handler.handle(frame, {topic: self.position(topic) + len(frame.messages)}))
+            done(self.handler.handle(frame, {topic: self.position(topic) + len(frame.messages)}))
         except (Crash, Fenced):
             return False
         return True
@@ -114,7 +124,7 @@ class World:
 
     def due(self) -> bool:
         """Whether anything is due by now that has not fired."""
-        return any(asyncio.run(state.due(self.now, 1)) for _, _, state in self.slots)
+        return any(done(state.due(self.now, 1)) for _, _, state in self.slots)
 
     def arrive(self, touchpoint: Touchpoint) -> None:
         self.now = max(self.now, touchpoint.received_at)
