@@ -23,6 +23,7 @@ from services.runtime import frames
 from services.runtime.handler import Handler
 from services.runtime.sqlite_state import SqliteState, StateFile
 
+SPAN = 1_000  # ms of log in a frame at most: within one the stages judge all by its last moment
 QUIET = 100  # ms by which wake-ups follow the clock when the log is quiet: what was received before them comes first
 
 
@@ -146,11 +147,25 @@ class Engine:
     async def _carry(self, stored: Sequence[frames.StoredFrame]) -> int:
         if not stored:
             return await self._fire(self._clock() - QUIET)
-        frame = self._frame(stored)
-        done = await self._fire(frame.messages[0].received_at)
-        await self._handle(self._fold, frame, {"touchpoints": stored[-1].offset + 1})
-        await self._drain(frame.now)
-        return done + len(frame.messages) + await self._fire(frame.now)
+        done = 0
+        for some in self._cut(stored):
+            frame = self._frame(some)
+            done += len(frame.messages) + await self._fire(frame.messages[0].received_at)
+            await self._handle(self._fold, frame, {"touchpoints": some[-1].offset + 1})
+            await self._drain(frame.now)
+            done += await self._fire(frame.now)
+        return done
+
+    def _cut(self, stored: Sequence[frames.StoredFrame]) -> list[list[frames.StoredFrame]]:
+        """A backlog is not one moment: who logs in and buys in the course of it has not waited till its end. What is
+        read once more starts nothing, so it stays in one piece."""
+        found: list[list[frames.StoredFrame]] = []
+        for one in stored:
+            if found and (one.offset < self._restored_before or one.at - found[-1][0].at <= SPAN):
+                found[-1].append(one)
+            else:
+                found.append([one])
+        return found
 
     def _frame(self, stored: Sequence[frames.StoredFrame]) -> Frame:
         began = time.thread_time()

@@ -134,6 +134,20 @@ def test_turns_and_restarts_change_nothing(
     assert rough.file.db.execute("SELECT count(*) FROM wakeups").fetchone() == (0,)
 
 
+def test_who_logs_in_and_buys_in_the_course_of_a_backlog_has_abandoned_nothing(tmp_path: Path) -> None:
+    visitor, user = ("anonymous_id:a",), ("user_id:u", "anonymous_id:a")
+    done = [
+        ("Seen", visitor, 0), ("Checkout", visitor, 1), ("Login", user, 2), ("Order", user[:1], 20),
+        ("Checkout", user, 200), ("Seen", visitor, 210), ("Order", user[:1], 215), ("Seen", visitor, 600),
+    ]  # fmt: skip
+    folder = Folder(tmp_path)
+    for number, (event, names, minutes) in enumerate(done):
+        one = touchpoint(number, 1, event, NOON + minutes * MINUTE)
+        folder.append([msgspec.structs.replace(one, anchor=names[0], identifiers=names)])
+    assert not folder.run(NOON + DAY).actions()
+    assert "abandoned" not in {audience for changes in folder.changes().values() for audience, *_ in changes}
+
+
 def test_the_engine_notices_an_abandoned_checkout_while_nothing_happens_and_acts_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path).append([touchpoint(1, 1)]).run(NOON + HOUR - 1)
     assert not folder.actions()
