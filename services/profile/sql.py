@@ -96,13 +96,13 @@ class Query:
         if name in self._traits:
             return self._computed(self._traits[name])
         own = self._told(name)
-        top, _, path = name.partition(".")
-        if not path or top == name:
+        top, dot, path = name.partition(".")
+        if not dot:
             return Json(own)
         above: Known = self._computed(self._traits[top]) if top in self._traits else Json(self._told(top))
         if not isinstance(above, Json):
             return Json(own)
-        return Json(call("if", compare("!=", own, ""), own, inside(above.text, path.split("."))))
+        return Json(call("if", among(own, ["", "null"]), inside(above.text, path.split(".")), own))
 
     def property(self, name: str) -> Known:
         """A person has no properties."""

@@ -66,10 +66,10 @@ class View:
         if found is not None:
             return computed.value(self.cell, found, self.now)
         told = self.cell.traits.get(name)
-        if told is not None:
+        if told is not None and told[3] != "null":
             return exact.value(told[3])
-        top, dot, path = name.partition(".")
-        return exact.find({top: self.trait(top)}, name) if dot and path else None
+        top, dot, _ = name.partition(".")
+        return exact.find({top: self.trait(top)}, name) if dot else None
 
     def account(self, name: str) -> Any:
         """A person's cell knows nothing of accounts."""
