@@ -7,7 +7,7 @@ from schemas.fast import Action
 from services.automation.definitions import Rule
 from services.automation.steps import Step
 from services.conditions.compile import Predicate, compiled
-from services.conditions.subject import Subject
+from services.conditions.subject import Facts
 
 RuleId = tuple[str, str]  # (workspace, name)
 
@@ -30,16 +30,19 @@ def compile_rules(rules: Iterable[Rule], environment: Mapping[str, str]) -> dict
     return {(rule.workspace, rule.name): compile_rule(rule)._replace(unset=rule.unset(environment)) for rule in rules}
 
 
-def consents(step: Step, subject: Subject) -> bool:
-    """Whether the person may be sent this. What is no message to the person (a webhook, a task) asks nobody."""
+def consents(step: Step, subject: Facts) -> bool:
+    """Whether the person may be sent this. What is no message to the person (a webhook, a task) asks nobody; whose
+    answer may be lost, has not agreed."""
     written = step.to_the_person
     if written is None:
         return True
+    if subject.unheard(step.kind, written.purpose or ""):
+        return False
     answer = subject.consent(step.kind, written.purpose or "")
     return answer == "granted" if written.consent == "required" else answer != "denied"
 
 
-def hold(found: CompiledRule | None, action: Action, subject: Subject | None) -> str:
+def hold(found: CompiledRule | None, action: Action, subject: Facts | None) -> str:
     """Why this action must not be sent now, in words for the ledger; empty when it may be.
 
     `found` is the rule as it is now, `subject` the person as they are now with the touchpoint that was the cause, or

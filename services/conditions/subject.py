@@ -8,6 +8,8 @@ import msgspec
 from schemas.fast import Profile, Touchpoint
 from services.conditions import exact
 
+CONSENTS = 100  # answers that a profile has at most: those of the least names, however many were given
+
 
 def event_name(touchpoint: Touchpoint) -> str:
     """What definitions and rules call this touchpoint: a track's event, for everything else its type ("page")."""
@@ -90,6 +92,12 @@ class Facts(msgspec.Struct, frozen=True):
     def consent(self, channel: str, purpose: str = "") -> str:
         """Unknown until the person said yes or no."""
         return answer(self.consents, channel, purpose)
+
+    def unheard(self, channel: str, purpose: str = "") -> bool:
+        """Whether an answer to just this may have been left out, because the profile has as many as it can have:
+        anybody who knows an identifier can give answers, and so push a no out."""
+        key = f"{channel}/{purpose}" if purpose else channel
+        return len(self.consents) >= CONSENTS and key not in self.consents
 
     def property(self, name: str) -> Any:
         """By its name, else by its dotted path."""

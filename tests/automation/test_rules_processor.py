@@ -12,7 +12,9 @@ from schemas import fast
 from schemas.fast import Action, Cause
 from services.automation.definitions import Rule
 from services.automation.rules import Rules
+from services.conditions.subject import CONSENTS
 from services.processor import WAKEUPS, Frame, Outcome, Wakeup
+from services.profile import cell
 from tests.automation.causes import HOUR, NOON, account, actions, calling, cause, live, person, rule, touchpoint
 
 DAY = 24 * HOUR
@@ -174,6 +176,17 @@ def test_an_email_asks_for_consent_and_a_webhook_does_not(consent: str, required
     for mode, allowed in (("required", required), ("unless_denied", unless_denied)):
         kinds = [a.kind for a in actions([with_consent(mode)], cause(profile=person(consent)))]
         assert kinds == ["webhook"] + ["email"] * allowed
+
+
+@pytest.mark.parametrize("asked", [{}, {"consent": "unless_denied"}, {"consent": "unless_denied", "purpose": "news"}])
+def test_a_no_that_may_have_been_pushed_out_is_a_no(asked: dict[str, str]) -> None:
+    """A public key is enough to give answers; of more than a profile holds, the least names stay."""
+    email = {"from": "a@b.example", "subject": "", "text": "t"} | asked
+    flood = dict.fromkeys((f"!{number}" for number in range(CONSENTS - 1)), "granted")
+    for kept, sent in (({}, "consent" in asked), ({"": "granted"}, False)):
+        somebody = msgspec.structs.replace(person(), consent=fast.raw(flood | kept))
+        assert bool(actions([rule(then=[{"email": email}])], cause(profile=somebody))) is sent
+    assert CONSENTS == cell.CONSENTS
 
 
 @pytest.mark.parametrize(

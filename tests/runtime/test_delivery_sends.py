@@ -175,7 +175,7 @@ def test_a_private_address_is_not_called_unless_it_is_allowed(world: World, life
         ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("10.1.2.3", False), ("172.16.0.1", False),
         ("192.168.1.1", False), ("169.254.169.254", False), ("100.64.0.1", False), ("224.0.0.1", False),
         ("255.255.255.255", False), ("fe80::1", False), ("fc00::1", False), ("::ffff:93.184.216.34", False),
-        ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("::", False),
+        ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("::", False), ("fec0::1", False),
     ],
 )  # fmt: skip
 def test_only_addresses_of_the_open_internet_are_public(address: str, public: bool) -> None:

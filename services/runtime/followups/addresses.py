@@ -12,6 +12,7 @@ from typing import NamedTuple
 from services.errors import Rejected, Retry
 
 _TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+_SITE = ipaddress.ip_network("fec0::/10")  # private before RFC 3879; Python takes it for the open internet
 
 
 class Target(NamedTuple):
@@ -25,7 +26,7 @@ def is_public(address: str) -> bool:
     """Whether this is an address of the open internet: not private, loopback, link-local, multicast, reserved, and
     not an IPv6 form that stands for an IPv4 address."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or any(ip in net for net in _TRANSLATED)):
+    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or any(ip in net for net in (*_TRANSLATED, _SITE))):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
