@@ -1,48 +1,24 @@
 """Real HTTP: the unmodified Segment client and plain requests against the API under uvicorn."""
 
-import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 import segment.analytics
-import uvicorn
 
-from services.ingest.sources import Limits
-from tests.ingest.ingest_platform import Platform
-
-
-class Running:
-    """A platform that listens on a free port of the loopback interface."""
-
-    def __init__(self) -> None:
-        self.platform = Platform(Limits())
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self.platform.app, log_level="warning", access_log=False)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([self._socket])), daemon=True)
-        self._thread.start()
-        transport = httpx.HTTPTransport(retries=20)
-        with httpx.Client(transport=transport) as client:
-            client.get(f"{self.url}/healthz", timeout=10)
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+from tests.ingest.listening import ListeningPlatform
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
-    server = Running()
-    yield server
-    server.stop()
+def running() -> Iterator[ListeningPlatform]:
+    platform = ListeningPlatform()
+    yield platform
+    platform.away()
 
 
 @pytest.mark.parametrize("gzip", [False, True])
-def test_the_unmodified_segment_client_sends_every_type_of_call(running: Running, gzip: bool) -> None:
+def test_the_unmodified_segment_client_sends_every_type_of_call(running: ListeningPlatform, gzip: bool) -> None:
     before = len(running.platform.journal.touchpoints)
     failures: list[Exception] = []
     client = segment.analytics.Client(
@@ -65,14 +41,14 @@ def test_the_unmodified_segment_client_sends_every_type_of_call(running: Running
     assert all(touchpoint["sent_at"] and len(touchpoint["message_id"]) == 36 for touchpoint in sent)
 
 
-def test_the_client_is_told_when_its_key_is_wrong(running: Running) -> None:
+def test_the_client_is_told_when_its_key_is_wrong(running: ListeningPlatform) -> None:
     client = segment.analytics.Client("key-wrong", host=running.url, sync_mode=True, max_retries=1)
     with pytest.raises(segment.analytics.request.APIError) as told:
         client.track("u1", "Order Completed")
     assert (told.value.status, told.value.code) == (401, "unauthorized")
 
 
-def test_a_connection_serves_many_requests_and_survives_refused_ones(running: Running) -> None:
+def test_a_connection_serves_many_requests_and_survives_refused_ones(running: ListeningPlatform) -> None:
     with httpx.Client(base_url=running.url, auth=("key-web", "")) as client:
         for number in range(5):
             assert client.post("/v1/track", json={"userId": f"u{number}", "event": "e"}).json()["accepted"] == 1
@@ -84,10 +60,9 @@ def test_a_connection_serves_many_requests_and_survives_refused_ones(running: Ru
     assert running.platform.touchpoints[-1]["event"] == "in pieces"
 
 
-def test_a_client_that_hangs_up_leaves_no_trace(running: Running) -> None:
+def test_a_client_that_hangs_up_leaves_no_trace(running: ListeningPlatform) -> None:
     before = len(running.platform.journal.touchpoints)
-    host, port = running.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
+    with socket.create_connection(("127.0.0.1", running.port)) as connection:
         connection.sendall(b'POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"userId":')
     assert httpx.get(f"{running.url}/healthz").status_code == 200
     assert len(running.platform.journal.touchpoints) == before

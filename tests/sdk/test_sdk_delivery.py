@@ -14,26 +14,26 @@ import pytest
 from rapport_sdk import Client, QueueFull, Rejection, Undelivered
 
 from services.ingest.sources import Limits
-from tests.sdk.listening import Listening
+from tests.sdk.tracking_api import TrackingApi
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Listening]:
-    listening = Listening()
+def api() -> Iterator[TrackingApi]:
+    listening = TrackingApi()
     yield listening
     listening.away()
 
 
 @pytest.fixture(autouse=True)
-def emptied(api: Listening) -> None:
+def emptied(api: TrackingApi) -> None:
     api.platform.journal.touchpoints.clear()
     api.platform.journal.rejected.clear()
     api.platform.journal.full = False
 
 
-def test_threads_send_and_everything_arrives_once(api: Listening, tmp_path: Path) -> None:
+def test_threads_send_and_everything_arrives_once(api: TrackingApi, tmp_path: Path) -> None:
     sent: list[str] = []
     with api.client(tmp_path, batch_events=70) as client:
         work = lambda k: sent.extend([client.track("e", user_id=f"u{k}") for _ in range(300)])  # noqa: E731
@@ -46,13 +46,13 @@ def test_threads_send_and_everything_arrives_once(api: Listening, tmp_path: Path
     assert len(sent) == 1_200 and sorted(api.sent) == sorted(sent)
 
 
-def test_one_threads_events_arrive_in_their_order(api: Listening, tmp_path: Path) -> None:
+def test_one_threads_events_arrive_in_their_order(api: TrackingApi, tmp_path: Path) -> None:
     with api.client(tmp_path) as client:
         sent = [client.track("e", user_id="u", properties={"n": n, "note": "x" * 3_000}) for n in range(700)]
     assert api.sent == sent  # over several batches, which are full by their bytes
 
 
-def test_what_the_platform_refuses_is_told_and_the_others_arrive(api: Listening, tmp_path: Path) -> None:
+def test_what_the_platform_refuses_is_told_and_the_others_arrive(api: TrackingApi, tmp_path: Path) -> None:
     refused: list[Rejection] = []
     with api.client(tmp_path, refused) as client:
         good = client.track("e", user_id="u")
@@ -67,7 +67,7 @@ def test_what_the_platform_refuses_is_told_and_the_others_arrive(api: Listening,
     assert "stands for nobody" in refused[0].reason
 
 
-def test_an_error_in_on_error_stops_nothing(api: Listening, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_on_error_stops_nothing(api: TrackingApi, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with api.client(tmp_path, on_error=lambda rejection: 1 / 0) as client:
         client.track("e", user_id="null")
         good = client.track("e", user_id="u")
@@ -75,7 +75,7 @@ def test_an_error_in_on_error_stops_nothing(api: Listening, tmp_path: Path, capl
 
 
 def test_a_batch_that_is_refused_as_a_whole_is_halved(tmp_path: Path) -> None:
-    strict, refused = Listening(Limits(batch_events=3, event_bytes=2_000)), list[Rejection]()
+    strict, refused = TrackingApi(Limits(batch_events=3, event_bytes=2_000)), list[Rejection]()
     with strict.client(tmp_path, refused) as client:
         sent = [client.track("e", user_id="u", properties={"n": n}) for n in range(10)]
         large = client.track("e", user_id="u", properties={"note": "x" * 3_000})
@@ -85,7 +85,7 @@ def test_a_batch_that_is_refused_as_a_whole_is_halved(tmp_path: Path) -> None:
     strict.away()
 
 
-def test_a_damaged_event_is_found_in_its_batch(api: Listening, tmp_path: Path) -> None:
+def test_a_damaged_event_is_found_in_its_batch(api: TrackingApi, tmp_path: Path) -> None:
     away = api.client(tmp_path, interval=60.0)
     before = [away.track("e", user_id="u") for _ in range(5)]
     (path,) = tmp_path.glob("*/*.events")
@@ -100,7 +100,7 @@ def test_a_damaged_event_is_found_in_its_batch(api: Listening, tmp_path: Path) -
 
 
 def test_it_waits_while_the_platform_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    api = Listening()
+    api = TrackingApi()
     client = api.client(tmp_path)
     sent = [client.track("e", user_id="u")]
     client.flush()
@@ -116,7 +116,7 @@ def test_it_waits_while_the_platform_is_away(tmp_path: Path, caplog: pytest.LogC
     assert [record.levelno for record in caplog.records if "wait on disk" in record.message] == [logging.WARNING]
 
 
-def test_a_platform_that_cannot_keep_anything_is_asked_again_when_it_said(api: Listening, tmp_path: Path) -> None:
+def test_a_platform_that_cannot_keep_anything_is_asked_again_when_it_said(api: TrackingApi, tmp_path: Path) -> None:
     api.platform.journal.full = True  # 503, Retry-After: 3
     client = api.client(tmp_path)
     sent = client.track("e", user_id="u")
@@ -129,7 +129,7 @@ def test_a_platform_that_cannot_keep_anything_is_asked_again_when_it_said(api: L
     assert api.sent == [sent]
 
 
-def test_a_wrong_key_loses_nothing(api: Listening, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_key_loses_nothing(api: TrackingApi, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     client = Client("key-of-nobody", api.url, buffer=tmp_path, interval=0)
     client.track("e", user_id="u")
     with pytest.raises(Undelivered, match="401 the write key is not known"):
@@ -149,7 +149,7 @@ def test_a_proxy_that_refuses_everything_loses_nothing(tmp_path: Path) -> None:
     server = http.server.HTTPServer(("127.0.0.1", 0), Proxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     refused: list[Rejection] = []
-    api = Listening.__new__(Listening)
+    api = TrackingApi.__new__(TrackingApi)
     api.port = server.server_port
     client = api.client(tmp_path, refused)
     client.track("e", user_id="u")
@@ -161,7 +161,7 @@ def test_a_proxy_that_refuses_everything_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_buffer_holds_the_program_back(tmp_path: Path) -> None:
-    api = Listening()
+    api = TrackingApi()
     client = api.client(tmp_path, buffer_events=20, block=0.1)
     api.away()
     sent = [client.track("e", user_id="u") for _ in range(20)]
@@ -176,7 +176,7 @@ def test_a_full_buffer_holds_the_program_back(tmp_path: Path) -> None:
 
 
 def test_a_full_buffer_drops_and_tells_when_that_is_wanted(tmp_path: Path) -> None:
-    api, refused = Listening(), list[Rejection]()
+    api, refused = TrackingApi(), list[Rejection]()
     client = api.client(tmp_path, refused, buffer_events=20, block=0, on_full="drop")
     api.away()
     sent = [client.track("e", user_id="u") for _ in range(25)]
@@ -184,7 +184,7 @@ def test_a_full_buffer_drops_and_tells_when_that_is_wanted(tmp_path: Path) -> No
     client.close(0)
 
 
-def test_a_forked_child_sends_its_own_and_nothing_of_its_parent(api: Listening, tmp_path: Path) -> None:
+def test_a_forked_child_sends_its_own_and_nothing_of_its_parent(api: TrackingApi, tmp_path: Path) -> None:
     client = api.client(tmp_path, interval=0.2)
     sent = [client.track("parent", user_id="u", message_id=f"before-{n}") for n in range(50)]
     children = []
@@ -208,7 +208,7 @@ def test_a_forked_child_sends_its_own_and_nothing_of_its_parent(api: Listening, 
 
 
 @pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "raise ValueError('a bug')"])
-def test_a_program_that_just_ends_has_sent_everything(api: Listening, tmp_path: Path, end: str) -> None:
+def test_a_program_that_just_ends_has_sent_everything(api: TrackingApi, tmp_path: Path, end: str) -> None:
     program = f"""
 import rapport_sdk
 client = rapport_sdk.Client("key-shop", "{api.url}", buffer="{tmp_path}")
@@ -222,7 +222,7 @@ for n in range(30):
     assert api.sent == [f"last-words-{n}" for n in range(30)]
 
 
-def test_a_closed_client_keeps_nothing_and_says_so(api: Listening, tmp_path: Path) -> None:
+def test_a_closed_client_keeps_nothing_and_says_so(api: TrackingApi, tmp_path: Path) -> None:
     client = api.client(tmp_path)
     client.close()
     client.close()

@@ -1,23 +1,20 @@
 """A real browser, pages on an origin of their own, and a collector that listens: what the tests of this folder need."""
 
-import asyncio
 import os
 import shutil
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from services.ingest.sources import Limits
-from tests.ingest.ingest_platform import Platform
+from tests.e2e.running import eventually
+from tests.ingest.listening import ListeningPlatform
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP *.shop.test 127.0.0.1"]
@@ -47,30 +44,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class Collector:
-    """The real collector over a journal in memory, listening on a free port. It can be stopped and started again."""
+class Collector(ListeningPlatform):
+    """The real collector over a journal in memory, which a browser can reach, by a clock that says today."""
 
     def __init__(self) -> None:
-        self.platform = Platform(Limits())
+        super().__init__()
         self.platform.now = int(time.time() * 1000)
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(self.platform.app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([listener])), daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def sent(self, count: int = 0) -> list[dict[str, Any]]:
         """Every touchpoint once, by messageId, in the order of their timestamps; waits until there are `count`."""
@@ -120,15 +99,6 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
-
-
-def eventually(look: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Look until there is something, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
-        time.sleep(0.02)
-    return found
 
 
 def said(page: Page) -> list[str]:

@@ -28,7 +28,7 @@ def context(whole_context: BrowserContext) -> Iterator[BrowserContext]:
 def collector() -> Iterator[Collector]:
     one = Collector()
     yield one
-    one.stop()
+    one.away()
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.web.chromium import Collector, Site, eventually, said
+from tests.e2e.running import eventually
+from tests.web.chromium import Collector, Site, said
 
 TAG = '<!doctype html><title>Shop</title><script src="{url}/rapport.js" data-key="key-web"{more}></script>'
 
@@ -236,12 +237,12 @@ def test_a_collector_that_is_away_or_full_loses_nothing(
     collector.platform.journal.full = True
     page.evaluate("rapport.track('While Full')")
     page.wait_for_timeout(300)
-    collector.stop()
+    collector.away()
     page.evaluate("rapport.track('While Away')")
     page.wait_for_timeout(300)
     assert queued(page) == 2
     collector.platform.journal.full = False
-    collector.start()
+    collector.back()
     assert collector.events(4)[2:] == ["While Full", "While Away"]
     eventually(lambda: queued(page) == 0)
     assert len(collector.platform.touchpoints) == 4
