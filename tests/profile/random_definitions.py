@@ -13,6 +13,7 @@ from tests.profile.profile_stages import NOON, touchpoint
 
 MINUTE = 60_000
 EVENTS = ["A", "B", "page", "identify"]
+GROUPS = ["acme", "globex", "é'"]
 TOLD = ["a", "b", "a.b", "city", "t1", "t2.a", "é"]
 KEYS = ["email", "sms", "email/news", "a/b"]
 WITHIN = ["1m", "2m", "3m"]
@@ -27,12 +28,12 @@ traits_of = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def _trait(name: str, said: dict[str, Any]) -> Trait:
-    kind = said["kind"]
+def _trait(name: str, said: dict[str, Any], of: str = "person") -> Trait:
+    kind = "count" if of == "account" and said["kind"] == "days_since" else said["kind"]
     asked = {kind: True if kind in ("count", "days_since") else said["property"]}
-    within = {"within": said["within"]} if said["within"] and kind != "days_since" else {}
+    within = {"within": said["within"]} if said["within"] and kind != "days_since" and of == "person" else {}
     where = {"where": said["where"]} if said["where"] else {}
-    return Trait(name=name, event=said["event"], **asked, **within, **where)
+    return Trait.model_validate({"name": name, "event": said["event"], "of": of} | asked | within | where)
 
 
 def leaves(traits: list[str], audiences: list[str]) -> st.SearchStrategy[Any]:
@@ -56,14 +57,22 @@ def leaves(traits: list[str], audiences: list[str]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def definitions(draw: st.DrawFn, traits: int = 10, audiences: int = 10) -> Definitions:
-    """Traits of random kinds, and audiences over them, each other and everything else."""
+def definitions(draw: st.DrawFn, traits: int = 10, audiences: int = 10, accounts: int = 6) -> Definitions:
+    """Traits of random kinds, and audiences over those of persons, each other and everything else."""
     found = [_trait(f"t{n}", draw(traits_of)) for n in range(traits)]
+    of_accounts = [_trait(f"s{n}", draw(traits_of), of="account") for n in range(accounts)]
     who: list[Audience] = []
     for n in range(audiences):
         asked = leaves([trait.name for trait in found], [audience.name for audience in who])
         who.append(Audience(name=f"x{n}", who=draw(trees(asked))))
-    return Definitions(found, who)
+    return Definitions([*found, *of_accounts], who)
+
+
+def of_accounts(made: Definitions) -> st.SearchStrategy[Any]:
+    """Conditions over the traits of an account, told and computed."""
+    traits = [trait.name for trait in made.accounts.traits]
+    named = st.sampled_from([*traits, *TOLD, *(f"{name}.a" for name in traits)])
+    return trees(named.flatmap(lambda name: comparisons({"account": name})))
 
 
 times = st.sampled_from([0, 0, 1, MINUTE, MINUTE + 1, 2 * MINUTE, 3 * MINUTE, 100 * MINUTE]).map(lambda ms: NOON + ms)
@@ -84,16 +93,17 @@ def _json(pairs: list[tuple[str, str]]) -> str:
 
 @st.composite
 def touchpoints(draw: st.DrawFn, workspace: str, message_id: str) -> Touchpoint:
-    """One touchpoint. Message ids of different people may be the same."""
-    event = draw(st.sampled_from([*EVENTS, "A", "A", "identify", "say"]))
+    """One touchpoint, about half of them for an account. Message ids of different people may be the same."""
+    event = draw(st.sampled_from([*EVENTS, "A", "A", "identify", "group", "group", "say"]))
+    group = draw(st.sampled_from([*GROUPS, *([""] * 3 if event != "group" else [])]))
     traits = [*draw(told), *([("consent", _json(draw(said)))] if draw(st.booleans()) else [])]
     body = _json(draw(spoken)) if event == "say" else draw(objects)
     name = draw(consent_events) if event == "say" else event
     found = touchpoint(
         message_id, *draw(st.sets(st.sampled_from(POOL), min_size=1, max_size=2)), event=name, at=draw(times),
         received_at=NOON + 200 * MINUTE, workspace=workspace, source=draw(st.sampled_from(["web", "shop"])),
+        group_id=group,
     )  # fmt: skip
-    return fast.Touchpoint(
-        **{one: getattr(found, one) for one in found.__struct_fields__ if one not in ("properties", "traits")},
-        properties=fast.msgspec.Raw(body.encode()), traits=fast.msgspec.Raw(_json(traits).encode()),
-    )  # fmt: skip
+    raws = {"properties": fast.msgspec.Raw(body.encode()), "traits": fast.msgspec.Raw(_json(traits).encode())}
+    kind = {"type": "group", "event": ""} if event == "group" else {}
+    return fast.Touchpoint(**{one: getattr(found, one) for one in found.__struct_fields__} | raws | kind)

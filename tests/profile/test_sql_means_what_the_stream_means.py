@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from schemas import fast
 from services.conditions import exact
+from services.conditions.compile import compiled
+from services.conditions.sql import predicate
+from services.conditions.sql_text import column, written
+from services.conditions.subject import Facts, account_traits
 from services.profile.definitions import Definitions
 from services.profile.person import joined, redirect
-from services.profile.sql import audience_sql, audiences_sql, traits_sql
+from services.profile.sql import QueryOfAccounts, accounts_sql, audience_sql, audiences_sql, traits_sql
 from services.profile.view import View
+from tests.conditions.random_conditions import parse
 from tests.profile.profile_stages import NOON, Stages
-from tests.profile.random_definitions import MINUTE, definitions, touchpoints
+from tests.profile.random_definitions import MINUTE, definitions, of_accounts, touchpoints
 from tests.warehouse.warehouse_process import WarehouseProcess
 
 INSTANTS = [NOON + MINUTE, NOON + 2 * MINUTE + 1, NOON + 103 * MINUTE, NOON + 3 * 86_400_000]
@@ -76,15 +81,38 @@ def test_no_difference_over_people(archive: WarehouseProcess, data: st.DataObjec
     archive.caught_up("touchpoints")
     if stages.published["membership"]:
         archive.caught_up("membership")
-    names = [trait.name for trait in made.traits]
+    names = [trait.name for trait in made.of_persons]
     for now in INSTANTS:
         people = views(stages, made, now)
         got = {owner: tuple(inside) for owner, inside in rows(archive, audiences_sql(made), workspace, now)}
         assert got == {owner: view.audiences for owner, view in people.items()}, now
         for owner, *values in rows(archive, traits_sql(made, names), workspace, now):
-            for trait, said in zip(made.traits, values, strict=True):
+            for trait, said in zip(made.of_persons, values, strict=True):
                 told = wanted(trait.kind, people[owner].trait(trait.name))
                 assert seen(trait.kind, said) == told, (trait, now, said, told)
     one = data.draw(st.sampled_from(made.audiences)).name
     inside = {row[0] for row in rows(archive, audience_sql(made, one), workspace, now)}
     assert inside == {owner for owner, view in people.items() if one in view.audiences}
+    asked = data.draw(st.lists(of_accounts(made), min_size=8, max_size=8))
+    no_difference_over_accounts(archive, made, stages, workspace, asked)
+
+
+def no_difference_over_accounts(
+    archive: WarehouseProcess, made: Definitions, stages: Stages, workspace: str, conditions: list[Any]
+) -> None:
+    """Computed traits, and what rules ask of the document that was published."""
+    documents = {one.identifiers[0].partition(":")[2]: one for one in stages.published["accounts"]}
+    names = [trait.name for trait in made.accounts.traits]
+    got = rows(archive, accounts_sql(made, names), workspace, 0)
+    assert {account for account, *_ in got} == set(documents)
+    for account, *values in got:
+        computed = exact.document(documents[account].computed)
+        for trait, said in zip(made.accounts.traits, values, strict=True):
+            told = wanted(trait.kind, computed.get(trait.name))
+            assert seen(trait.kind, said) == told, (trait, account, said, told)
+    query, trees = QueryOfAccounts(made.accounts), [parse(one) for one in conditions]
+    answers = [predicate(tree, query).as_(f"c{n}") for n, tree in enumerate(trees)]
+    for account, *holds in rows(archive, written(query.rows([column("group_id"), *answers])), workspace, 0):
+        facts = Facts(accounts=account_traits(documents[account]))
+        for tree, one in zip(trees, holds, strict=True):
+            assert one == compiled(tree)(facts), (tree, account)
