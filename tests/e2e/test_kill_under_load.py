@@ -37,6 +37,7 @@ class Sender(threading.Thread):
             call = {"type": "track", "event": "Order Completed", "messageId": f"{self.number}-{self.batches}-{n}"}
             call |= {"userId": f"u{who}"} if self.random.random() < 0.9 else {}
             call |= {"anonymousId": f"a{who}"} if self.random.random() < 0.5 else {}
+            call |= {"context": {"groupId": f"company {who % 3}"}} if self.random.random() < 0.5 else {}
             found.append(call | {"properties": {"total": self.random.randint(1, 99) / 10}})
         return found
 
