@@ -6,7 +6,8 @@ header that never ends, or hold connections for ever. Bodies are the application
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD = 64 * 1024  # bytes that may come in a row without a head, a piece of a body or its end being whole
 MOST_WAITING = 1_000  # requests of one connection that wait for the answer to the one before them
@@ -23,6 +24,7 @@ class BoundedHttp(HttpToolsProtocol):
     _went_on = False  # whether the bytes just read have made anything whole
     _stuck = 0  # bytes read since something was
     _late: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None  # the request that is being answered; uvicorn knows the newest only
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection: its first request has to come soon."""
@@ -32,6 +34,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Its end."""
         self._take_time()
+        self._nobody_listens()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +43,8 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._went_on = False
         super().data_received(data)
+        if self.transport.is_closing():
+            self._nobody_listens()
         if self._went_on:
             self._stuck = 0
             self._take_time()
@@ -67,6 +72,16 @@ class BoundedHttp(HttpToolsProtocol):
         """The end of a body, and of what may follow it."""
         self._went_on = True
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _nobody_listens(self) -> None:
+        """An answer that comes now goes nowhere; else writing it to a closed connection would raise."""
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def _hurry(self) -> None:
         if self._late is None:

@@ -1,6 +1,5 @@
 """Nobody fills the memory or holds connections with requests that never become whole."""
 
-import asyncio
 import json
 import socket
 import threading
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 
 from services.runtime import bounded_http
 from services.runtime.bounded_http import MOST_HEAD, MOST_WAITING, BoundedHttp
@@ -38,7 +38,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
         application, http=BoundedHttp, log_config=None, lifespan="off", ws="none", timeout_keep_alive=1
     )
     running = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listener])))
+    thread = threading.Thread(target=lambda: uvloop.run(running.serve([listener])))
     thread.start()
     yield listener.getsockname()
     running.should_exit = True
@@ -102,3 +102,10 @@ def test_a_connection_queues_a_bounded_number_of_requests(server: Address) -> No
     few, many = (b"GET /again HTTP/1.1\r\n\r\n" * count for count in (MOST_WAITING, MOST_WAITING * 2))
     assert sent(server, few)[1].count(b"HTTP/1.1 200") == MOST_WAITING
     assert sent(server, many)[1].count(b"HTTP/1.1 200") < MOST_WAITING * 2
+
+
+def test_an_answer_that_nobody_hears_is_no_error(server: Address, caplog: pytest.LogCaptureFixture) -> None:
+    """The second request is none, so the connection is closed before the first has its answer."""
+    for after in (b"nonsense\r\n\r\n", b"GET /again HTTP/1.1\r\n\r\nnonsense\r\n\r\n"):
+        assert sent(server, b"GET /again HTTP/1.1\r\n\r\n" + after)[1].startswith(b"HTTP/1.1 400 ")
+    assert "ASGI" not in caplog.text
