@@ -15,7 +15,8 @@ Who entered or exited is decided message by message, each at an instant of its o
   the messages of a person were cut into frames. The cause is a touchpoint of our own (`_struck`).
 
 The instants of a person never go back. When the definitions changed since the person was last judged, the person is
-judged silently first: an edit of a file makes nobody enter.
+judged silently first, as of the instant at which they changed: an edit of a file makes nobody enter, and keeps nobody
+from it whose time comes later.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ from services.profile.definitions import Definitions
 from services.profile.fill import JUDGED
 from services.profile.person import Held, Person, document, joined, names, redirect
 from services.profile.struck import cause_of, struck
-from services.profile.turning import Turn
+from services.profile.turning import LATEST, Turn
 from services.profile.view import View, Views
 
 VIEWS = 20_000  # persons whose views are kept at least; each takes about 1 KB
@@ -42,7 +43,8 @@ Change = Literal["entered", "exited"]
 class Assemble:
     """The processor. `triggers` are the events and `watched` the audiences that some rule listens to: only they become
     causes (None: all of them). `generation` grows with every rebuild, and the versions of profiles with it. What fell
-    due up to `past` (epoch ms) was dealt with before a rebuild: it is told, but as restored."""
+    due up to `past` (epoch ms) was dealt with before a rebuild: it is told, but as restored. `since` is when these
+    definitions came into force."""
 
     name = "assemble"
     inputs = ("cells",)
@@ -55,8 +57,9 @@ class Assemble:
         triggers: Iterable[str] | None = None,
         watched: Iterable[str] | None = None,
         past: int = 0,
+        since: int = LATEST,
     ):
-        self.definitions, self.generation, self.past = definitions, generation, past
+        self.definitions, self.generation, self.past, self.since = definitions, generation, past, since
         self.views = Views(definitions, VIEWS)
         self.triggers = None if triggers is None else frozenset(triggers)
         self.watched = frozenset(dict(definitions.who) if watched is None else watched)
@@ -194,7 +197,7 @@ class _Turn:
         if person.judged == self._definitions.fingerprint:
             return
         if self._definitions.clocks:
-            person.at = max(person.at, instant)
+            person.at = max(person.at, min(instant, self._stage.since) if person.judged else instant)
         if person.judged:
             person.inside = () if redirect(person) else self._view(person).audiences
             self._changed(person)

@@ -17,7 +17,7 @@ from services.automation.check import compile_rules
 from services.configuration import load_config
 from services.pipeline import STAGES, processors
 from services.profile import fill
-from services.runtime import archive, counted, frames, metrics, past, rebuild, verdicts, waits
+from services.runtime import archive, counted, frames, in_force, metrics, past, rebuild, verdicts, waits
 from services.runtime.backfill import Backfill
 from services.runtime.clock import LogClock, begun, wall
 from services.runtime.disk import Trouble
@@ -136,7 +136,8 @@ class EngineProcess:
         generation = rebuild.generation(self._file.db)
         past.note(self._file.db, self._config, self._clock())
         past_until = rebuild.dealt_with(self._file.db)
-        stages = processors(self._config, generation, self._live, self._settings.dedup_days, past_until)
+        since = in_force.since(self._file.db, self._config.definitions.fingerprint, self._clock())
+        stages = processors(self._config, generation, self._live, self._settings.dedup_days, past_until, since)
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
         engine = Engine(

@@ -41,10 +41,17 @@ class Orders:
             self._state.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_MARK, str(self._next)))
         return rebuilt
 
+    def _come_to(self) -> tuple[int, int]:
+        """The offset below which touchpoints have been read, and the instant (epoch ms) that the stages have come to.
+        What lies on the log unread has started nothing yet: it is no past."""
+        read = rebuild.read_before(self._state)
+        unread = frames.read(self._log, "touchpoints", read, 1)
+        return read, min([self._clock(), *(frame.at for frame in unread)])
+
     def _carry_out(self, order: Command, stages: Sequence[str]) -> bool:
         _log.info("order", command=order.command, who=order.who)
         if order.command == "rebuild":
-            rebuild.begin(self._state, stages, frames.end(self._log, "touchpoints"), self._clock())
+            rebuild.begin(self._state, stages, *self._come_to())
             return True
         if order.command == "backfill":
             backfill.order(self._state, self._definitions, order.argument)

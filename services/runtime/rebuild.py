@@ -43,10 +43,18 @@ def restored_before(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int) -> None:
+def read_before(db: sqlite3.Connection) -> int:
+    """Touchpoints in frames below this offset have been read, by this generation of records or a former one."""
+    sql = "SELECT offset FROM watermarks WHERE stage = 'fold' AND topic = 'touchpoints'"
+    row = db.execute(sql).fetchone()
+    return max(row[0] if row else 0, restored_before(db))
+
+
+def begin(db: sqlite3.Connection, stages: Iterable[str], read: int, now: int) -> None:
     """Throw the records away and start the next generation, in one transaction. The published topics stay, and so does
-    what rules have decided and not done yet: nothing that is read again would decide it anew. What has fallen due by
-    `now` (epoch ms) is never acted on again, but for the wake-ups that wait to be fired."""
+    what rules have decided and not done yet: nothing that is read again would decide it anew. Touchpoints in frames
+    below offset `read` are read again. What has fallen due by `now` (epoch ms) is never acted on again, but for the
+    wake-ups that wait to be fired."""
     db.executescript(_FORMER)
     new = generation(db) + 1
     waiting = db.execute("SELECT min(due) FROM wakeups WHERE stage = 'assemble'").fetchone()[0]
@@ -60,7 +68,7 @@ def begin(db: sqlite3.Connection, stages: Iterable[str], log_end: int, now: int)
                 db.execute("DELETE FROM wakeups WHERE stage = ?", (stage,))
         db.execute("DELETE FROM watermarks")
         db.execute("DELETE FROM about WHERE name IN ('counted', 'backfill')")  # all of it is counted from the first on
-        put = [("generation", str(new)), ("restored_before", str(log_end)), ("dealt_with", str(dealt))]
+        put = [("generation", str(new)), ("restored_before", str(read)), ("dealt_with", str(dealt))]
         db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", put)
 
 

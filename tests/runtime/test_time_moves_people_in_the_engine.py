@@ -16,7 +16,7 @@ from schemas.identifiers import profile_id
 from services.configuration import Config, load_config
 from services.identifiers import DEFAULT_RULES
 from services.pipeline import STAGES, processors
-from services.runtime import frames, rebuild
+from services.runtime import frames, in_force, rebuild
 from services.runtime.engine import QUIET, Engine
 from services.runtime.profiles import ProfileReader
 from services.runtime.sqlite_state import StateFile
@@ -67,7 +67,8 @@ class Folder:
 
     async def _work(self, turn: int, turns: int) -> None:
         db, live = self.file.db, {("main", "come_back"): self.live}
-        stages = processors(self.config, rebuild.generation(db), live, 7, rebuild.dealt_with(db))
+        since = in_force.since(db, self.config.definitions.fingerprint, self.now)
+        stages = processors(self.config, rebuild.generation(db), live, 7, rebuild.dealt_with(db), since)
         before = rebuild.restored_before(db)
         engine = Engine(self.file, stages, self._read, lambda: self.now, turn, 100, restored_before=before)
         await engine.load()
@@ -201,3 +202,28 @@ def test_what_was_due_before_the_rule_was_live_starts_nothing(tmp_path: Path) ->
     folder = Folder(tmp_path)
     folder.live = NOON + HOUR + 1
     assert not folder.append([touchpoint(1, 1)]).run(NOON + 3 * DAY).actions()
+
+
+def edited(folder: Folder, name: str, text: str) -> Folder:
+    """The next engine starts with another file."""
+    (folder.path / "config" / name).write_text(text)
+    folder.config = load_config(folder.path / "config")
+    return folder
+
+
+def test_an_edit_of_definitions_loses_no_alarm(tmp_path: Path) -> None:
+    folder = Folder(tmp_path).append([touchpoint(1, 1)]).run(NOON + 10 * MINUTE)
+    edited(folder, "traits.yaml", FILES["traits.yaml"] + "- {name: seen, event: Seen, count: true}\n")
+    folder.run(NOON + 20 * MINUTE).append([touchpoint(2, 1, "Seen", NOON + 30 * MINUTE)]).run(NOON + 30 * MINUTE)
+    edited(folder, "traits.yaml", FILES["traits.yaml"])
+    (action,) = folder.run(NOON + 3 * HOUR).actions()  # it was down at the hour, and starts with an edited file
+    assert action.key == f"main/come_back/0/abandoned/m1@{NOON + HOUR}"
+
+
+def test_an_audience_that_is_edited_is_entered_silently_by_what_time_did_before(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    edited(folder, "audiences.yaml", FILES["audiences.yaml"].replace("within: 1h", "within: 30d"))
+    folder.append([touchpoint(1, 1), touchpoint(2, 2, at=NOON + 2 * HOUR)]).run(NOON + 2 * HOUR + MINUTE)
+    edited(folder, "audiences.yaml", FILES["audiences.yaml"]).run(NOON + 2 * HOUR + 2 * MINUTE)
+    folder.append([touchpoint(3, 1, "Seen", NOON + 150 * MINUTE), touchpoint(4, 2, "Seen", NOON + 150 * MINUTE)])
+    assert [action.cause for action in folder.run(NOON + DAY).actions()] == [f"m2@{NOON + 3 * HOUR}"]
