@@ -1,8 +1,10 @@
 """Nobody fills the memory or holds connections with requests that never become whole."""
 
+import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -24,6 +26,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.1)
     headers = [] if scope["path"] == "/again" else [(b"connection", b"close")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(size).encode()})
@@ -107,5 +111,6 @@ def test_a_connection_queues_a_bounded_number_of_requests(server: Address) -> No
 def test_an_answer_that_nobody_hears_is_no_error(server: Address, caplog: pytest.LogCaptureFixture) -> None:
     """The second request is none, so the connection is closed before the first has its answer."""
     for after in (b"nonsense\r\n\r\n", b"GET /again HTTP/1.1\r\n\r\nnonsense\r\n\r\n"):
-        assert sent(server, b"GET /again HTTP/1.1\r\n\r\n" + after)[1].startswith(b"HTTP/1.1 400 ")
+        assert sent(server, b"GET /late HTTP/1.1\r\n\r\n" + after)[1].startswith(b"HTTP/1.1 400 ")
+    time.sleep(0.3)
     assert "ASGI" not in caplog.text
