@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.using_rapport import Command, command_line, for_acme, order
+from tests.commands.using_rapport import Command, for_acme, order
 from tests.e2e.running import Platform, platform
 
 CONFIG = {
@@ -53,7 +53,7 @@ def config_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(tmp_path_factory: pytest.TempPathFactory, config_folder: Path) -> Iterator[Platform]:
     """A platform with people, duplicates, rejected rows, an audience and follow-ups in it."""
     with platform(tmp_path_factory.mktemp("data"), config_folder) as found:
-        rapport = command_line(found)
+        rapport = found.command
         events = [order(f"u{n % 7}", n) for n in range(40)] + [order("u1", 1)]
         assert rapport("import", "-", stdin=b"\n".join([*events, events[-1], b'{"type":"track"}'])).exit_code == 1
         for total in ("5", "7.25"):
@@ -72,4 +72,4 @@ def up(tmp_path_factory: pytest.TempPathFactory, config_folder: Path) -> Iterato
 @pytest.fixture
 def rapport(up: Platform) -> Command:
     """The command line on the platform that is up."""
-    return command_line(up)
+    return up.command

@@ -92,10 +92,10 @@ def test_an_example_is_made_ones_own_by_way_of_a_file(rapport: Command) -> None:
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["Order Completed"] * 3
 
 
-def test_events_whose_amount_was_no_number_are_found_by_the_query_of_the_readme(rapport: Command) -> None:
+def test_events_whose_amount_was_no_number_are_found_by_the_query_of_the_page_about_traits(rapport: Command) -> None:
     for total in ("12.5", '"12.50"', '"12,50 €"', "null", "text"):
         assert rapport("send", "track", "--user", "u7", "--event", "Priced", "-p", f"total={total}").exit_code == 0
-    (sql,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (sql,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "traits.md").read_text(encoding="utf-8"), re.DOTALL)
     deadline = time.monotonic() + 20
     while not (found := rapport("query", sql, "--json").stdout) or json.loads(found)["events"] < 2:
         assert time.monotonic() < deadline

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.files import Files
-from tests.commands.using_rapport import Command, command_line, unbalanced
+from tests.commands.using_rapport import Command, unbalanced
 from tests.e2e.running import Platform, platform
 
 PEOPLE = "SELECT payload FROM profiles ORDER BY profile_id"
@@ -19,7 +19,7 @@ PEOPLE = "SELECT payload FROM profiles ORDER BY profile_id"
 @pytest.fixture(scope="module")
 def exported(up: Platform) -> list[bytes]:
     """An export of the platform that is up, line by line."""
-    done = command_line(up)("export", "-")
+    done = up.command("export", "-")
     assert done.exit_code == 0
     return done.stdout_bytes.splitlines()
 
@@ -32,7 +32,7 @@ def restored(
     shuffled = list(exported)
     random.Random(7).shuffle(shuffled)
     with platform(tmp_path_factory.mktemp("fresh"), config_folder) as fresh:
-        done = command_line(fresh)("restore", "-", stdin=b"\n".join(shuffled))
+        done = fresh.command("restore", "-", stdin=b"\n".join(shuffled))
         assert done.exit_code == 0, done.stderr
         yield fresh
 
@@ -50,7 +50,7 @@ def known_by(line: bytes) -> tuple[str, str]:
 
 
 def test_touchpoints_are_exported_byte_for_byte_and_without_duplicates(up: Platform, exported: list[bytes]) -> None:
-    log = command_line(up)("tail", "--no-follow", "--json").stdout_bytes.splitlines()
+    log = up.command("tail", "--no-follow", "--json").stdout_bytes.splitlines()
     lines = [line.removeprefix(b'{"touchpoint":')[:-1] for line in exported if line.startswith(b'{"touchpoint":')]
     assert set(lines) <= set(log) and len(set(lines)) == len(lines) < len(log)
     ids = [known_by(line) for line in lines]
@@ -58,11 +58,11 @@ def test_touchpoints_are_exported_byte_for_byte_and_without_duplicates(up: Platf
 
 
 def test_an_export_restored_in_any_order_makes_the_same_people(up: Platform, restored: Platform) -> None:
-    assert people(command_line(restored)) == people(command_line(up))
+    assert people(restored.command) == people(up.command)
 
 
 def test_restoring_again_doubles_nothing(exported: list[bytes], restored: Platform) -> None:
-    rapport = command_line(restored)
+    rapport = restored.command
     before = people(rapport)
     assert rapport("restore", "-", stdin=b"\n".join(exported)).exit_code == 0
     assert people(rapport) == before
@@ -71,7 +71,7 @@ def test_restoring_again_doubles_nothing(exported: list[bytes], restored: Platfo
 def test_an_export_that_is_not_whole_is_refused_unless_a_part_is_asked_for(
     exported: list[bytes], restored: Platform
 ) -> None:
-    rapport = command_line(restored)
+    rapport = restored.command
     half = b"\n".join(exported[: len(exported) // 2])
     refused = rapport("restore", "-", stdin=half)
     assert refused.exit_code == 1 and "not whole" in refused.stderr
@@ -101,7 +101,7 @@ DROP = "ALTER TABLE {0} DELETE WHERE {1} = (SELECT min({1}) FROM {0}) SETTINGS m
 
 
 def test_the_audit_notices_rows_of_the_warehouse_that_are_missing_or_doubled(restored: Platform) -> None:
-    rapport = command_line(restored)
+    rapport = restored.command
     assert rapport("send", "track", "--event", "Lost").exit_code == 1
     assert rapport("send", "track", "--event", "Order Completed", "--user", "u1").exit_code == 0
     assert not unbalanced(rapport)

@@ -1,24 +1,11 @@
-"""The command line on a platform, in this process."""
+"""What tests of commands do with the command line of a platform (`Platform.command`)."""
 
 import json
 from collections.abc import Callable
 
-from typer.testing import CliRunner, Result
-
-from services.commands.application import app
-from tests.e2e.running import Platform
+from typer.testing import Result
 
 Command = Callable[..., Result]
-
-
-def command_line(up: Platform) -> Command:
-    """Commands on this platform's folder, in this process."""
-    given: dict[str, str | None] = {"RAPPORT_DATA": str(up.data), "RAPPORT_CONFIG": str(up.config)}
-
-    def run(*words: str, stdin: bytes | None = None) -> Result:
-        return CliRunner().invoke(app, list(words), input=stdin, env=given, catch_exceptions=False)
-
-    return run
 
 
 def unbalanced(rapport: Command) -> set[str]:

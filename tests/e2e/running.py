@@ -16,7 +16,9 @@ from typing import Any
 
 import clickhouse_connect
 import httpx
+from typer.testing import CliRunner, Result
 
+from services.commands.application import app
 from services.runtime.files import Files, Running, find_running
 
 START = 60.0
@@ -61,10 +63,15 @@ class Platform:
         self._process.wait(10)
         time.sleep(0.2)
 
-    def rapport(self, *arguments: str, code: int = 0) -> str:
-        """One command of the command line; its standard output."""
-        done = subprocess.run([*RAPPORT, *arguments], env=self.environment, capture_output=True, timeout=240, text=True)
-        assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    def command(self, *words: str, stdin: bytes | None = None) -> Result:
+        """One command of the command line on this platform, in this process: starting another would take most of the
+        time."""
+        return CliRunner().invoke(app, list(words), input=stdin, env=self.environment, catch_exceptions=False)
+
+    def rapport(self, *words: str) -> str:
+        """One command that must end well; its standard output."""
+        done = self.command(*words)
+        assert done.exit_code == 0, f"{words} ended with {done.exit_code}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def post(self, call: str, body: dict[str, Any], key: str = "key-server") -> dict[str, Any]:

@@ -8,7 +8,6 @@ import httpx
 import pytest
 import segment.analytics
 
-from tests.commands.using_rapport import command_line
 from tests.e2e.running import Platform, eventually, platform
 from tests.runtime.sinks import MailSink, mail_sink
 
@@ -130,7 +129,7 @@ def test_analysts_see_accounts_and_who_belongs_to_them(told: Told) -> None:
     people = "account_people JOIN profiles USING (workspace, profile_id)"
     belong = up.select(f"SELECT workspace, account, has(identifiers, 'user_id:ann') FROM {people}")
     assert sorted(belong) == [("brand-b", "acme", 1), ("main", "acme", 0), ("main", "acme", 1)]
-    rapport = command_line(up)
+    rapport = up.command
     card = rapport("account", "acme").stdout
     assert "seats_used" in card and "people: 2" in card and "user_id:bob" in card
     assert json.loads(rapport("account", "acme", "--json").stdout) == account(up)
@@ -139,7 +138,7 @@ def test_analysts_see_accounts_and_who_belongs_to_them(told: Told) -> None:
 
 
 def test_a_rule_asks_person_and_account_and_asks_again_when_its_wait_is_over(told: Told) -> None:
-    up, rapport = told.up, command_line(told.up)
+    up, rapport = told.up, told.up.command
 
     def outcomes() -> dict[str, str]:
         lines = rapport("deliveries", "--status", "waiting,sent,held,failed", "--json").stdout.splitlines()
