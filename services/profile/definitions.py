@@ -27,6 +27,7 @@ from services.profile.asked import asked
 from services.profile.turning import Clock, clocks
 
 MOST = 200  # definitions of each kind
+FORM = 2  # of profiles: one more whenever what is published of the same people by the same definitions changes
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Property = Annotated[str, Field(min_length=1, max_length=256)]
 Kind = Literal[
@@ -178,7 +179,7 @@ class Definitions:
     def _fingerprint(self) -> str:
         """It changes with everything that a profile depends on beside the touchpoints."""
         said = [sorted((one.name, one.fingerprint) for one in kind) for kind in (self.traits, self.audiences)]
-        return blake2b(repr((said, self.asked.names)).encode(), digest_size=6).hexdigest()
+        return blake2b(repr((FORM, said, self.asked.names)).encode(), digest_size=6).hexdigest()
 
     def satisfied(self, subject: Subject, inside: set[str]) -> tuple[str, ...]:
         """The audiences this person belongs to, by name. They gather in `inside`, an audience after those that it is

@@ -90,15 +90,16 @@ class _Loop:
 
 
 def _call(about: About, now: int) -> dict[str, Any]:
-    """A track call. Several of one kind within a second are one: a pixel is often fetched twice."""
+    """A track call. Several of one kind within a second are one: a pixel is often fetched twice. So are unsubscriptions
+    within a minute, which mail programs try again; whoever says yes again after one can take that back."""
     kind, value = split(about.anchor)
     place = blake2b(f"{about.purpose} {about.url}".encode(), digest_size=6).hexdigest()
-    when = "" if about.kind == "unsubscribe" else f"/{now // 1000}"
+    span = 60_000 if about.kind == "unsubscribe" else 1_000
     properties = {"rule": about.rule, "step": about.step, "send": about.send}
     properties |= {name: said for name, said in (("purpose", about.purpose), ("url", about.url)) if said}
     return {
         "event": _EVENTS[about.kind],
-        "messageId": f"mail/{about.kind}/{about.send}/{place}{when}",
+        "messageId": f"mail/{about.kind}/{about.send}/{place}/{now // span}",
         "properties": properties,
         "context": {"externalIds": [{"type": kind, "id": value, "collection": "users"}]},
     }

@@ -93,6 +93,13 @@ def test_one_click_unsubscribes_without_redirect_or_cookie(platform: Platform, h
     assert len({one["message_id"] for one in platform.touchpoints}) == 1
 
 
+def test_who_says_yes_again_can_take_that_back_by_the_same_link(platform: Platform) -> None:
+    for minutes in (0, 5):
+        platform.now += minutes * 60_000
+        platform.request("POST", link("unsubscribe"))
+    assert len({one["message_id"] for one in platform.touchpoints}) == 2
+
+
 def test_the_page_offers_to_end_all_e_mail_too(platform: Platform) -> None:
     platform.request("POST", link("unsubscribe", purpose="newsletter") + "?all=1")
     assert "purpose" not in last(platform)["properties"]
