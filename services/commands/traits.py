@@ -61,6 +61,10 @@ def fill_in(names: Names = None, data: Data = None, config: ConfigFolder = None)
     for name in names or ():
         if name not in definitions.by_name and name not in definitions.accounts.by_name:
             raise RapportError(f"there is no trait `{name}` in {settings.config}; `rapport traits` lists them")
+    with reading(files.state) as state:
+        known = counted.read(state)
+    if unknown := [key.partition("@")[0] for key in fill.keys(definitions) if key not in known]:
+        raise RapportError(f"the platform runs without {', '.join(unknown)}: start it again with this configuration")
     with http(running, running.admin_key) as client:
         order = {"command": "backfill", "argument": ",".join(names or ()), "who": getpass.getuser()}
         ask(client, "POST", "/v1/admin/commands", json=order)
@@ -97,7 +101,8 @@ def sql(name: Annotated[str, typer.Argument(help="A trait or an audience.")], co
     Its parameters are `workspace` and `now` (milliseconds since 1970).
 
     \b
-    rapport traits sql big_spenders
+    rapport traits sql big_spenders > big.sql
+    curl "http://127.0.0.1:8123/?param_workspace=main&param_now=$(date +%s%3N)" --data-binary @big.sql
     """
     definitions = load_config(settings_of(config=config).config).definitions
     if name in definitions.by_name:
