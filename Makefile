@@ -18,7 +18,7 @@ up: setup  ## run the platform with the files of config/ (data in data/)
 
 test: setup  ## run all tests
 	@bash scripts/browser.sh
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## ruff, mypy --strict, import-linter and the tests of the house style
 	@$(PY) -m ruff check .

@@ -1,9 +1,8 @@
 """Law 3 for conditions over one event: closures and ClickHouse find no difference, whatever the values are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
@@ -18,14 +17,6 @@ from tests.conditions.random_conditions import objects, parse, properties, trees
 from tests.warehouse.warehouse_process import WarehouseProcess
 
 
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseProcess]:
-    """A warehouse that is up; nothing is in it."""
-    process = WarehouseProcess(tmp_path_factory.mktemp("asked")).start()
-    yield process
-    assert process.stop() == 0
-
-
 def over(jsons: list[str], expressions: list[Sql], properties: Properties) -> str:
     """One row for each JSON text with what the expressions are of it; the object's members are `m`."""
     rows = exp.select(call("arrayJoin", call("array", *(call("tuple", *row) for row in enumerate(jsons)))).as_("row"))
@@ -37,11 +28,11 @@ def over(jsons: list[str], expressions: list[Sql], properties: Properties) -> st
     return written(exp.select("n", *columns).from_(inner.subquery()).order_by("n"))
 
 
-def answers(asked: WarehouseProcess, jsons: list[str], make: Callable[[Properties], list[Sql]]) -> list[list[Any]]:
+def answers(warehouse: WarehouseProcess, jsons: list[str], make: Callable[[Properties], list[Sql]]) -> list[list[Any]]:
     properties = Properties(column("m"))
     expressions = make(properties)
     sql = over(jsons, expressions, properties)
-    answer = asked.get("", body=sql.encode(), default_format="JSONCompactEachRow")
+    answer = warehouse.get("", body=sql.encode(), default_format="JSONCompactEachRow")
     assert answer.status == 200, answer.body.decode()[:2_000]
     return [exact.value(line)[1:] for line in answer.body.splitlines()]
 
@@ -53,9 +44,9 @@ conditions = st.lists(trees(properties), min_size=15, max_size=15)
 
 @settings(LAW, max_examples=25)
 @given(jsons=documents, written_trees=conditions)
-def test_no_difference_over_properties(asked: WarehouseProcess, jsons: list[str], written_trees: list[Any]) -> None:
+def test_no_difference_over_properties(warehouse: WarehouseProcess, jsons: list[str], written_trees: list[Any]) -> None:
     nodes = [parse(one) for one in written_trees]
-    got = answers(asked, jsons, lambda asking: [over_properties(node, asking) for node in nodes])
+    got = answers(warehouse, jsons, lambda asking: [over_properties(node, asking) for node in nodes])
     closures = [compiled(node) for node in nodes]
     subjects = [Facts(properties=exact.properties(json.encode())) for json in jsons]
     assert got == [[int(holds(subject)) for holds in closures] for subject in subjects]
@@ -63,9 +54,9 @@ def test_no_difference_over_properties(asked: WarehouseProcess, jsons: list[str]
 
 @settings(LAW, max_examples=25)
 @given(jsons=documents)
-def test_a_value_has_one_text(asked: WarehouseProcess, jsons: list[str]) -> None:
+def test_a_value_has_one_text(warehouse: WarehouseProcess, jsons: list[str]) -> None:
     wanted = ["a", "b", "a.b", "b.a", ""]
-    got = answers(asked, jsons, lambda asking: [asking.property(name).text for name in wanted])
+    got = answers(warehouse, jsons, lambda asking: [asking.property(name).text for name in wanted])
     for json, texts in zip(jsons, got, strict=True):
         values = exact.properties(json.encode())
         for name, text in zip(wanted, texts, strict=True):
@@ -76,7 +67,7 @@ def test_a_value_has_one_text(asked: WarehouseProcess, jsons: list[str]) -> None
                 assert text == exact.text(value)
 
 
-def test_a_condition_as_large_as_may_be(asked: WarehouseProcess) -> None:
+def test_a_condition_as_large_as_may_be(warehouse: WarehouseProcess) -> None:
     leaves = [{"property": "a", "in": [f"{n}{'é' * 500}" for n in range(4)]} for _ in range(180)]
     tree = parse({"any": [{"not": {"not": {"all": leaves}}}, {"property": "a.b.c.d", "exists": False}]})
-    assert answers(asked, ['{"a":1}'], lambda asking: [over_properties(tree, asking)]) == [[1]]
+    assert answers(warehouse, ['{"a":1}'], lambda asking: [over_properties(tree, asking)]) == [[1]]

@@ -1,10 +1,8 @@
 """Law 3: audiences and traits of the stream and of ClickHouse, over the same touchpoints and at the same instant."""
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -28,16 +26,8 @@ LAW = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[P
 _numbers = count()
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseProcess]:
-    """A warehouse that is up."""
-    process = WarehouseProcess(tmp_path_factory.mktemp("archive")).start()
-    yield process
-    assert process.stop() == 0
-
-
-def rows(archive: WarehouseProcess, sql: str, workspace: str, now: int) -> list[list[Any]]:
-    answer = archive.get(
+def rows(warehouse: WarehouseProcess, sql: str, workspace: str, now: int) -> list[list[Any]]:
+    answer = warehouse.get(
         "", body=sql.encode(), default_format="JSONCompactEachRow", param_workspace=workspace, param_now=str(now),
         output_format_json_quote_64bit_integers="1",
     )  # fmt: skip
@@ -70,40 +60,40 @@ def wanted(kind: str, value: Any) -> Any:
 
 @settings(LAW, max_examples=5)
 @given(st.data())
-def test_no_difference_over_people(archive: WarehouseProcess, data: st.DataObject) -> None:
+def test_no_difference_over_people(warehouse: WarehouseProcess, data: st.DataObject) -> None:
     workspace = f"w{next(_numbers)}"
     made = data.draw(definitions())
     history = [data.draw(touchpoints(workspace, f"m{n % 30}{'é' * (n % 2)}")) for n in range(40)]
     history = list({(one.anchor, one.message_id): one for one in history}.values())
     stages = Stages(made).arrive(*history)
-    archive.publish("touchpoints", [fast.dumps(one) for one in history])
-    archive.publish("membership", [fast.dumps(one) for one in stages.published["membership"]])
-    archive.caught_up("touchpoints")
+    warehouse.publish("touchpoints", [fast.dumps(one) for one in history])
+    warehouse.publish("membership", [fast.dumps(one) for one in stages.published["membership"]])
+    warehouse.caught_up("touchpoints")
     if stages.published["membership"]:
-        archive.caught_up("membership")
+        warehouse.caught_up("membership")
     names = [trait.name for trait in made.of_persons]
     for now in INSTANTS:
         people = views(stages, made, now)
-        got = {owner: tuple(inside) for owner, inside in rows(archive, audiences_sql(made), workspace, now)}
+        got = {owner: tuple(inside) for owner, inside in rows(warehouse, audiences_sql(made), workspace, now)}
         assert got == {owner: view.audiences for owner, view in people.items()}, now
-        for owner, *values in rows(archive, traits_sql(made, names), workspace, now):
+        for owner, *values in rows(warehouse, traits_sql(made, names), workspace, now):
             for trait, said in zip(made.of_persons, values, strict=True):
                 told = wanted(trait.kind, people[owner].trait(trait.name))
                 assert seen(trait.kind, said) == told, (trait, now, said, told)
     one = data.draw(st.sampled_from(made.audiences)).name
-    inside = {row[0] for row in rows(archive, audience_sql(made, one), workspace, now)}
+    inside = {row[0] for row in rows(warehouse, audience_sql(made, one), workspace, now)}
     assert inside == {owner for owner, view in people.items() if one in view.audiences}
     asked = data.draw(st.lists(of_accounts(made), min_size=8, max_size=8))
-    no_difference_over_accounts(archive, made, stages, workspace, asked)
+    no_difference_over_accounts(warehouse, made, stages, workspace, asked)
 
 
 def no_difference_over_accounts(
-    archive: WarehouseProcess, made: Definitions, stages: Stages, workspace: str, conditions: list[Any]
+    warehouse: WarehouseProcess, made: Definitions, stages: Stages, workspace: str, conditions: list[Any]
 ) -> None:
     """Computed traits, and what rules ask of the document that was published."""
     documents = {one.identifiers[0].partition(":")[2]: one for one in stages.published["accounts"]}
     names = [trait.name for trait in made.accounts.traits]
-    got = rows(archive, accounts_sql(made, names), workspace, 0)
+    got = rows(warehouse, accounts_sql(made, names), workspace, 0)
     assert {account for account, *_ in got} == set(documents)
     for account, *values in got:
         computed = exact.document(documents[account].computed)
@@ -112,7 +102,7 @@ def no_difference_over_accounts(
             assert seen(trait.kind, said) == told, (trait, account, said, told)
     query, trees = QueryOfAccounts(made.accounts), [parse(one) for one in conditions]
     answers = [predicate(tree, query).as_(f"c{n}") for n, tree in enumerate(trees)]
-    for account, *holds in rows(archive, written(query.rows([column("group_id"), *answers])), workspace, 0):
+    for account, *holds in rows(warehouse, written(query.rows([column("group_id"), *answers])), workspace, 0):
         facts = Facts(accounts=account_traits(documents[account]))
         for tree, one in zip(trees, holds, strict=True):
             assert one == compiled(tree)(facts), (tree, account)
