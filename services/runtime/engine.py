@@ -87,7 +87,7 @@ class Engine:
         self._handlers = [Handler(p, 0, s, self._outbox, cache) for p, s in zip(processors, self._states, strict=True)]
         self._fold = self._handlers[0]
         self._decode = msgspec.json.Decoder(fast.Touchpoint).decode_lines
-        self._now, self._restored_before = 0, restored_before
+        self._now, self._idle, self._restored_before = 0, True, restored_before
         self._spent = spent or (lambda stage, messages, seconds: None)
 
     async def load(self) -> None:
@@ -103,14 +103,15 @@ class Engine:
     async def turn(self) -> int:
         """One turn. Returns how many touchpoints and wake-ups it carried through; 0 when there was nothing to do."""
         stored = self._read(self.watermark, self._turn)
+        self._idle = not stored
         if not stored and not await self._due(self._clock() - QUIET):
             return 0
         return await self._commit(lambda: self._carry(stored))
 
     @property
     def now(self) -> int:
-        """The time of what is handed to a stage between two turns (epoch ms)."""
-        return max(self._now, self._clock() - QUIET)
+        """The time of what is handed to a stage between two turns (epoch ms): not ahead of what may lie on the log."""
+        return max(self._now, self._clock() - QUIET) if self._idle else self._now
 
     async def hand(self, given: Mapping[str, Frame], note: Callable[[], None]) -> None:
         """Give stages frames of their own between two turns, with what `note` writes, in one transaction."""

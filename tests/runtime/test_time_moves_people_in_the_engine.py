@@ -227,3 +227,16 @@ def test_an_audience_that_is_edited_is_entered_silently_by_what_time_did_before(
     edited(folder, "audiences.yaml", FILES["audiences.yaml"]).run(NOON + 2 * HOUR + 2 * MINUTE)
     folder.append([touchpoint(3, 1, "Seen", NOON + 150 * MINUTE), touchpoint(4, 2, "Seen", NOON + 150 * MINUTE)])
     assert [action.cause for action in folder.run(NOON + DAY).actions()] == [f"m2@{NOON + 3 * HOUR}"]
+
+
+def test_what_is_handed_over_between_two_turns_is_not_ahead_of_the_log(tmp_path: Path) -> None:
+    folder = Folder(tmp_path).append([touchpoint(1, 1)]).append([touchpoint(2, 1, at=NOON + HOUR)])
+    folder.now = NOON + DAY
+
+    async def instants() -> list[int]:
+        stages = processors(folder.config, 0, {("main", "come_back"): 0}, 7)
+        engine = Engine(folder.file, stages, folder._read, lambda: folder.now, 1, 100)
+        await engine.load()
+        return [engine.now for _ in range(3) if await engine.turn()]
+
+    assert asyncio.run(instants()) == [NOON, NOON + HOUR, NOON + DAY - QUIET]
