@@ -11,3 +11,8 @@ def milliseconds(text: object) -> int:
     if found is None:
         raise ValueError("a duration is a whole number and s, m, h or d, such as `30m` or `2d`")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def written(millis: int) -> str:
+    """The same of milliseconds, in the largest unit that they are a whole number of."""
+    return next(f"{millis // size}{unit}" for unit, size in reversed(_UNITS.items()) if millis % size == 0)

@@ -17,7 +17,7 @@ from services.automation.check import compile_rules
 from services.configuration import load_config
 from services.pipeline import STAGES, processors
 from services.profile import fill
-from services.runtime import archive, counted, frames, in_force, metrics, past, rebuild, verdicts, waits
+from services.runtime import archive, counted, dedup_window, frames, in_force, metrics, past, rebuild, waits
 from services.runtime.backfill import Backfill
 from services.runtime.clock import LogClock, begun, wall
 from services.runtime.disk import Trouble
@@ -76,7 +76,7 @@ class EngineProcess:
         self._clock = LogClock(began)
         self._live = self._ledger.go_live({(r.workspace, r.name): r.fingerprint() for r in self._config.rules}, began)
         self._file = StateFile(self._files.state, STAGES)
-        verdicts.settle(self._file.db, settings.dedup_days)
+        dedup_window.settle(self._file.db, settings.dedup_days)
         if gone := waits.give_up_unreadable(self._file.db):
             _log.error("waits kept by an earlier version cannot be read: these follow-ups are not made", keys=gone)
         self._trimming = Trimming(self._files, settings, self._clock)

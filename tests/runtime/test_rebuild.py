@@ -21,7 +21,7 @@ from services.ingest.sources import Limits
 from services.pipeline import STAGES, processors
 from services.processor import GENERATION
 from services.profile.definitions import Definitions
-from services.runtime import archive, frames, rebuild, verdicts
+from services.runtime import archive, dedup_window, frames, rebuild
 from services.runtime.engine import Engine
 from services.runtime.frames import StoredFrame
 from services.runtime.settings import Settings
@@ -206,7 +206,7 @@ def test_a_rebuild_comes_to_the_verdicts_of_the_first_time(
 
 def test_the_window_is_settled_when_a_folder_is_first_used(tmp_path: Path) -> None:
     file = StateFile(tmp_path / "state.db", STAGES)
-    verdicts.settle(file.db, 7)
-    verdicts.settle(file.db, 7)
+    dedup_window.settle(file.db, 7)
+    dedup_window.settle(file.db, 7)
     with pytest.raises(RapportError, match="RAPPORT_DEDUP_DAYS=7"):
-        verdicts.settle(file.db, 3)
+        dedup_window.settle(file.db, 3)

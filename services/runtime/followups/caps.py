@@ -9,6 +9,7 @@ from typing import NamedTuple
 from services.automation.definitions import Rule
 from services.automation.fields import Cap
 from services.automation.sending import Sending
+from services.conditions import durations
 
 _SENT = """
 SELECT key, kind, rule, status, at FROM sends
@@ -76,7 +77,8 @@ def room(db: sqlite3.Connection, person: Person, bounds: Sequence[Limit], now: i
         if len(ended) >= limit.most:
             again = ended[len(ended) - limit.most] + limit.per
             when = datetime.fromtimestamp(again / 1000, UTC)
-            return Room(full=f"{limit.name} in {_duration(limit.per)} is reached; free again {when:%Y-%m-%d %H:%M:%SZ}")
+            said = f"{limit.name} in {durations.written(limit.per)}"
+            return Room(full=f"{said} is reached; free again {when:%Y-%m-%d %H:%M:%SZ}")
         if len(counted) >= limit.most:
             found = Room(busy=True)
     return found
@@ -89,9 +91,3 @@ def _counted(rows: Sequence[tuple[str, str, str, str, int]], limit: Limit) -> It
             yield cause, (at, status)
         elif limit.kind and kind == limit.kind:
             yield key, (at, status)
-
-
-def _duration(millis: int) -> str:
-    """Milliseconds in the largest unit that they are a whole number of, as people write durations."""
-    units = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))
-    return next(f"{millis // size}{unit}" for unit, size in units if millis % size == 0)

@@ -1,4 +1,4 @@
-"""Verdicts on duplicates, once given, stand: every generation comes to the same ones.
+"""How long message ids are known is settled once for a data folder, so that verdicts on duplicates stand.
 
 A verdict names a line by its place in the log. A rebuild reads the same lines in the same order, and no message id is
 ever dropped from the memory, so it repeats the verdicts of the first time as long as the window is the same one. The
