@@ -60,13 +60,15 @@ def hold(found: CompiledRule | None, action: Action, subject: Facts | None) -> s
         return "the rule's conditions do not hold any more"
     step = found.rule.then[action.step]
     if not consents(step, subject):
-        return f"the person does not consent to {_channel(step)}"
+        return no_consent(step)
     if missing := sorted(step.variables & found.unset):
         again = f"start again with it, then `rapport resend --rule {found.rule.name}`"
         return f"the platform was started without {' and '.join(missing)} in its environment: {again}"
     return ""
 
 
-def _channel(step: Step) -> str:
+def no_consent(step: Step) -> str:
+    """The reason for which a message to the person is held when they have not agreed to it."""
     purpose = step.to_the_person.purpose if step.to_the_person else None
-    return {"email": "e-mail", "sms": "SMS"}[step.kind] + (f" for {purpose}" if purpose else "")
+    channel = {"email": "e-mail", "sms": "SMS"}[step.kind]
+    return f"the person does not consent to {channel}" + (f" for {purpose}" if purpose else "")

@@ -1,8 +1,9 @@
 """The processor of rules: causes in, actions out, at once or after a wait. Law 5 begins here.
 
 A rule acts on a cause when the cause came in after the rule went live, is not older than a day (unless the rule says
-`history: act`), the rule's conditions hold and, for an e-mail or SMS, consent allows it. The send key is made of the
-workspace, the rule, the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
+`history: act`) and the rule's conditions hold. An e-mail or SMS to somebody who has not agreed is an action all the
+same, but one that is held, so that anybody can see why nothing came. The send key is made of the workspace, the rule,
+the step, the audience and the causing message: nothing that a merge, a cut or an edit changes.
 
 What is remembered: one record per rule and cause that waits, from the cause to its wake-up; one per address that
 refused e-mail for good (services/automation/bounces.py); one per account, also while no condition
@@ -19,7 +20,7 @@ from schemas import fast
 from schemas.fast import Action, Cause, Profile
 from schemas.identifiers import account_id
 from services.automation.bounces import Bounced, bounced_address, bounced_key
-from services.automation.check import CompiledRule, RuleId, compile_rule, consents
+from services.automation.check import CompiledRule, RuleId, compile_rule, consents, no_consent
 from services.automation.definitions import Rule
 from services.automation.fields import DAY
 from services.automation.holdout import HELD, held_out
@@ -156,22 +157,21 @@ def _actions(compiled: CompiledRule, cause: Cause, account: Mapping[str, Any], d
         return
     out = rule.holdout > 0 and held_out(rule.workspace, rule.name, cause.profile_id, rule.holdout)
     for number, step in enumerate(rule.then):
-        if consents(step, subject):
-            yield Action(
-                workspace=cause.workspace,
-                key=send_key(rule, cause, number),
-                rule=rule.name,
-                step=number,
-                kind=step.kind,
-                anchor=cause.anchor,
-                profile_id=cause.profile_id,
-                audience=cause.audience,
-                cause=cause.touchpoint.message_id,
-                decided_at=due,
-                held=HELD if out else "",
-                data=fast.raw(step.message.data) if step.message else fast.EMPTY,
-                touchpoint=cause.touchpoint,
-            )
+        yield Action(
+            workspace=cause.workspace,
+            key=send_key(rule, cause, number),
+            rule=rule.name,
+            step=number,
+            kind=step.kind,
+            anchor=cause.anchor,
+            profile_id=cause.profile_id,
+            audience=cause.audience,
+            cause=cause.touchpoint.message_id,
+            decided_at=due,
+            held=HELD if out else "" if consents(step, subject) else no_consent(step),
+            data=fast.raw(step.message.data) if step.message else fast.EMPTY,
+            touchpoint=cause.touchpoint,
+        )
 
 
 def _emit(action: Action) -> Emit:
