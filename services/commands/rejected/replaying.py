@@ -10,7 +10,7 @@ import typer
 from services.commands.imports.sending import ENVELOPE, Tally, post
 from services.commands.options import AsJson, ConfigFolder, Data, InWorkspace, settings_of
 from services.commands.reach import http, running_on
-from services.commands.refused.asking import Code, Field, OfSource, asking
+from services.commands.rejected.asking import Code, Field, OfSource, asking
 from services.commands.show import json_line, plain, remarks
 from services.conditions import exact
 from services.configuration import load_config
@@ -19,8 +19,8 @@ from services.ingest.imports.row import Row, batches
 from services.ingest.replay import WEBHOOK, Edit, Moved, again, call_of, edited, mended
 from services.ingest.sources import Limits, Source
 from services.ingest.stamps import millis
-from services.runtime import refused
-from services.runtime.refused import Which
+from services.runtime import rejected_items
+from services.runtime.rejected_items import Which
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -83,7 +83,7 @@ def replay(
             ready = _of_warehouse(
                 client, Which(workspace or "", source, code, field, item, bool(item)), edits, tally, left
             )
-        wanted = _open(ready, refused.resolved(client), left)
+        wanted = _open(ready, rejected_items.resolved(client), left)
         for sender, batch in _batches(wanted, known, found.limits):
             tally.add(sender.name, batch, post(api, batch, sender.write_key))
     _tell(tally, left, as_json)
@@ -129,7 +129,7 @@ def _of_file(file: Path, edits: Sequence[Edit], tally: Tally) -> Iterator[Ready]
 def _of_warehouse(
     client: "Client", which: Which, edits: Sequence[Edit], tally: Tally, left: Counter[str]
 ) -> Iterator[Ready]:
-    for number, one in enumerate(refused.items(client, which, MOST), 1):
+    for number, one in enumerate(rejected_items.items(client, which, MOST), 1):
         if one.kind == WEBHOOK:
             left["of webhooks: their provider sends them again"] += 1
             continue

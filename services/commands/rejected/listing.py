@@ -6,11 +6,11 @@ import typer
 
 from schemas import fast
 from services.commands.options import AsJson, Data, InWorkspace, settings_of
-from services.commands.refused.asking import Code, Field, OfSource, Resolved, asking
+from services.commands.rejected.asking import Code, Field, OfSource, Resolved, asking
 from services.commands.show import instant, json_line, plain, table
 from services.ingest.replay import call_of
-from services.runtime import refused
-from services.runtime.refused import Group, Which
+from services.runtime import rejected_items
+from services.runtime.rejected_items import Group, Which
 
 WIDEST = 100  # characters of a reason in the list
 
@@ -36,7 +36,7 @@ def rejected(
     """
     which = Which(workspace or "", source, code, field, resolved=True)
     with asking(settings_of(data=data)) as client:
-        found = refused.groups(client, which, limit)
+        found = rejected_items.groups(client, which, limit)
     if as_json:
         for group in found:
             json_line(group._asdict())
@@ -78,7 +78,7 @@ def show(
     """
     which = Which(workspace or "", source, code, field, item, resolved or bool(item))
     with asking(settings_of(data=data)) as client:
-        found = list(refused.items(client, which, limit))
+        found = list(rejected_items.items(client, which, limit))
     for one in found:
         if as_json:
             json_line(one._asdict())

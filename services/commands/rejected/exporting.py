@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from services.commands.options import Data, InWorkspace, settings_of
-from services.commands.refused.asking import Code, Field, OfSource, Resolved, asking
+from services.commands.rejected.asking import Code, Field, OfSource, Resolved, asking
 from services.commands.show import remarks
 from services.errors import RapportError
 from services.ingest.replay import WEBHOOK, Refused, line_of
-from services.runtime import refused
-from services.runtime.refused import Which
+from services.runtime import rejected_items
+from services.runtime.rejected_items import Which
 
 
 def export(
@@ -35,7 +35,7 @@ def export(
     """
     which = Which(workspace or "", source, code, field, resolved=resolved)
     with asking(settings_of(data=data)) as client:
-        written, left = _written(refused.items(client, which, limit), out)
+        written, left = _written(rejected_items.items(client, which, limit), out)
     said = f"{written:,} items" + (f"; {left:,} of webhooks left out: a provider sends them again" if left else "")
     remarks().print(said if out == "-" else f"{out}: {said}", markup=False)
 

@@ -1,1 +1,0 @@
-"""`rapport rejected` and what is below it."""
