@@ -1,10 +1,14 @@
-"""One warehouse process for all tests that only read what they published under a workspace of their own."""
+"""What holds for all tests: Ctrl-C is not ignored, and there is one warehouse for those that only ask."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.warehouse.warehouse_process import WarehouseProcess
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: all that we start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
