@@ -208,7 +208,7 @@ class Action(Message):
     """A follow-up to be made. Public. Key: profile_id.
 
     `key` names it once and for all: workspace, rule, causing message (and audience), step. `anchor` finds the person
-    at the moment of sending, through every merge since. `held` is why it shall not be made (a holdout, no consent), else
+    at the moment of sending, through every merge since. `held` is why it shall not be made (holdout, no consent), else
     empty. `data` is what the rule says for whoever reads the topic.
     """
 
