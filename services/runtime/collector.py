@@ -23,12 +23,13 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.recent import Recent
 from services.ingest.webhooks import receive
 from services.profile import api, consent_api
-from services.runtime import admin, guard, mail_loop, metrics
+from services.runtime import admin, guard, metrics
 from services.runtime.bounded_http import BoundedHttp
 from services.runtime.clock import LogClock, of_log, wall
 from services.runtime.files import Files
 from services.runtime.journal import Journal
-from services.runtime.mail_links import links_of
+from services.runtime.mail_back import api as mail_back
+from services.runtime.mail_back.links import links_of
 from services.runtime.profiles import ProfileReader
 from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
@@ -107,7 +108,7 @@ def _application(settings: Settings, files: Files, journal: Journal, clock: LogC
         receive.router(tracking, journal, clock, _webhooks(config)),
     ]
     if links := links_of(settings):
-        routers.append(mail_loop.router(tracking, clock, links))
+        routers.append(mail_back.router(tracking, clock, links))
     if settings.admin_key:
         routers.append(admin.router(journal, clock, settings.admin_key))
     return application(tracking, routers, Readiness(files, shown).reasons, shown)

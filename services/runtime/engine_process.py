@@ -32,7 +32,7 @@ from services.runtime.followups.renderer import Renderer
 from services.runtime.followups.slack import SlackSender
 from services.runtime.followups.twilio import TwilioSender
 from services.runtime.followups.webhook import WebhookSender
-from services.runtime.mail_links import links_of
+from services.runtime.mail_back.links import links_of
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
 from services.runtime.settings import Settings

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.automation.links import About, Kind, Links, key_of
 from services.ingest.application import application
 from services.ingest.sources import Limits
-from services.runtime.mail_loop import router
+from services.runtime.mail_back.api import router
 from tests.ingest.ingest_platform import Platform
 
 LINKS = Links("", key_of("a secret of more than 24 characters"))

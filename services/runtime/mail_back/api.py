@@ -21,7 +21,7 @@ from services.ingest.decode import Envelope
 from services.ingest.pixel import GIF
 from services.ingest.refusal import Refusal
 from services.ingest.sources import Source
-from services.runtime import mail_pages
+from services.runtime.mail_back import pages
 
 SOURCE = "rapport"  # what touchpoints of our own are called
 _EVENTS: dict[Kind, str] = {
@@ -55,7 +55,7 @@ def router(tracking: TrackingApp, clock: Callable[[], int], links: Links) -> API
         about = links.read("unsubscribe", token)
         if about is None:
             return _unknown(request)
-        return HTMLResponse(mail_pages.question(_language(request), bool(about.purpose)), headers=_UNCACHED)
+        return HTMLResponse(pages.question(_language(request), bool(about.purpose)), headers=_UNCACHED)
 
     @api.post("/u/{token}")
     async def unsubscribed(token: str, request: Request, whole: Annotated[str, Query(alias="all")] = "") -> Response:
@@ -65,7 +65,7 @@ def router(tracking: TrackingApp, clock: Callable[[], int], links: Links) -> API
         kept = await loop.keep(msgspec.structs.replace(about, purpose="") if whole else about)
         if not kept:
             return PlainTextResponse("nothing could be kept now: try again in a minute", 503, {"retry-after": "60"})
-        return HTMLResponse(mail_pages.done(_language(request)), headers=_UNCACHED)
+        return HTMLResponse(pages.done(_language(request)), headers=_UNCACHED)
 
     return api
 
@@ -110,4 +110,4 @@ def _language(request: Request) -> str:
 
 
 def _unknown(request: Request) -> Response:
-    return HTMLResponse(mail_pages.unknown(_language(request)), 404, headers=_UNCACHED)
+    return HTMLResponse(pages.unknown(_language(request)), 404, headers=_UNCACHED)

@@ -1,0 +1,1 @@
+"""What comes back of e-mails: openings, clicks and unsubscriptions become touchpoints."""
