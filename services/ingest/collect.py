@@ -77,8 +77,9 @@ class Collector:
         found = extract.identifiers(payload, source, rules, self.limits.identifiers)
         message_id = self._new_id() if call.message_id is None or call.message_id == "" else str(call.message_id)
         previous = extract.previous(call, rules) if payload.kind == "alias" else ""
+        group = extract.group(payload, rules) if payload.kind == "group" or "groupId" in payload.context else ""
         times = _times(call, shared, arrival)
-        made = touchpoint(payload, arrival, rules.fingerprint, message_id, found, previous, times, violations)
+        made = touchpoint(payload, arrival, rules.fingerprint, message_id, found, previous, group, times, violations)
         done.touchpoints.append(line(made))
         done.verdicts.append(Verdict(message_id, "accepted", violations=violations))
         done.keys.append(Recent.key(source.workspace, message_id, found[0]))

@@ -6,6 +6,7 @@ the paths that the source maps; never from other properties. A group's traits ar
 
 from typing import Any
 
+from schemas.identifiers import split
 from services.errors import Rejected
 from services.identifiers import IdentityRules
 from services.ingest.decode import Item
@@ -62,6 +63,25 @@ def previous(call: Item, rules: IdentityRules) -> str:
         why = f"previousId names nobody: {rules.why_not('anonymous_id', text)}"
         raise Rejected("no_identifier", why, "previousId", "the id by which the customer was known", shown(text))
     return text
+
+
+def group(payload: Payload, rules: IdentityRules) -> str:
+    """The account that the call is about: a group call's groupId, else `context.groupId`, as Segment's clients give it.
+
+    It is written as identifiers are: without blanks around it. Raises Rejected for a group call whose groupId is
+    nobody's, like `null`; elsewhere such an id is none.
+    """
+    said = payload.call.group_id if payload.kind == "group" else payload.context.get("groupId")
+    if type(said) not in (str, int):
+        return ""
+    text = str(said)
+    clean = rules.clean("anonymous_id", text)
+    if clean is not None:
+        return split(clean)[1]
+    if payload.kind != "group":
+        return ""
+    why = f"groupId names no account: {rules.why_not('anonymous_id', text)}"
+    raise Rejected("no_account", why, "groupId", "the id of a company or group", shown(text))
 
 
 def _contacts(path: str, traits: dict[str, Any], found: list[Candidate]) -> None:

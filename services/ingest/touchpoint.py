@@ -7,7 +7,6 @@ import msgspec
 from schemas import fast
 from services.ingest.decode import Item
 from services.ingest.payload import Arrival, Payload
-from services.ingest.segment import ID_LENGTH
 from services.ingest.stamps import Stamps
 
 
@@ -51,6 +50,7 @@ def touchpoint(
     message_id: str,
     found: tuple[str, ...],
     previous: str,
+    group: str,
     times: Stamps,
     violations: tuple[str, ...] = (),
 ) -> Any:
@@ -70,7 +70,7 @@ def touchpoint(
         found[0],
         found,
         previous,
-        _group(payload),
+        group,
         times.timestamp,
         times.evidence_at,
         times.original,
@@ -80,14 +80,6 @@ def touchpoint(
         payload.raw_traits,
         payload.raw_context,
     )
-
-
-def _group(payload: Payload) -> str:
-    """The account: a group call's groupId, else `context.groupId`, as Segment's clients give it for other calls."""
-    if payload.kind == "group":
-        return str(payload.call.group_id)
-    found = payload.context.get("groupId")
-    return str(found) if type(found) in (str, int) and len(str(found)) <= ID_LENGTH and "\0" not in str(found) else ""
 
 
 def line(message: Any) -> bytes:

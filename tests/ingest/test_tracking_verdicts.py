@@ -224,3 +224,18 @@ def test_an_imported_event_keeps_its_time_though_it_says_when_it_was_sent_long_a
     platform.post("/v1/import", {"batch": [call]}, "key-shop")
     (made,) = platform.touchpoints
     assert (made["timestamp"], made["sent_at"]) == (1_546_300_800_000, 1_546_300_805_000)
+
+
+@pytest.mark.parametrize("junk", ["null", " ", "undefined", "000", "-1"])
+def test_a_group_id_that_is_nobodys_makes_no_account(platform: Platform, junk: str) -> None:
+    item = platform.post("/v1/group", {"userId": "ann", "groupId": junk, "traits": {"plan": "pro"}}).json()["items"][0]
+    assert (item["status"], item["code"], item["field"]) == ("rejected", "no_account", "groupId")
+    platform.post("/v1/track", ORDER | {"context": {"groupId": junk}}, "key-shop")
+    assert platform.touchpoints[-1]["group_id"] == ""
+
+
+def test_an_account_is_named_by_a_group_call_and_by_the_context_of_others(platform: Platform) -> None:
+    platform.post("/v1/group", {"userId": "ann", "groupId": " acme ", "traits": {"plan": "pro"}})
+    platform.post("/v1/track", ORDER | {"context": {"groupId": "acme"}}, "key-shop")
+    platform.post("/v1/track", ORDER | {"messageId": "m9", "context": {"groupId": 7}}, "key-shop")
+    assert [one["group_id"] for one in platform.touchpoints] == ["acme", "acme", "7"]
