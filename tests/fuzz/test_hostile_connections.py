@@ -71,7 +71,7 @@ def sent(address: tuple[str, int], request: bytes) -> bytes:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             return connection.recv(4_096)
-        except ConnectionError:
+        except OSError:  # it has hung up, before or while it was talked to
             return b""
 
 

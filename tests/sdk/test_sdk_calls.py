@@ -18,12 +18,14 @@ from rapport_sdk.calls import Calls
 from rapport_sdk.defaults import Defaults
 from rapport_sdk.jsontext import dumps
 
+from services.conditions import exact
 from services.identifiers import DEFAULT_RULES
 from services.ingest.collect import Collector
 from services.ingest.decode import envelope
 from services.ingest.payload import Arrival
 from services.ingest.segment import CALLS
 from services.ingest.sources import Limits, Source
+from services.profile import amounts
 
 NOW = 1_900_000_000_000
 SHOP = Source(name="shop", write_key="key-shop", trusted=True)
@@ -114,8 +116,19 @@ def test_what_a_call_makes_is_accepted_as_it_was_meant(
 
 
 @given(decimals)
-def test_a_decimal_is_the_number_with_all_of_its_digits(amount: Decimal) -> None:
-    assert json.loads(dumps({"total": amount}), parse_float=Decimal, parse_int=Decimal) == {"total": amount}
+def test_a_decimal_is_counted_by_the_platform_to_its_last_digit(amount: Decimal) -> None:
+    said = exact.sent(dumps({"total": amount}))["total"]
+    assert Decimal(said) == amount
+    assert (amounts.units(said) or 0) == (amounts.units(amount) or 0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("19.90", "19.9"), ("40", "40"), ("0.1", "0.1"), ("123456789012.123456789", '"123456789012.123456789"'),
+     ("12345678901234567890", '"12345678901234567890"'), ("1E+999999", '"1E+999999"')],
+)  # fmt: skip
+def test_a_decimal_is_a_number_where_a_number_can_say_it(amount: str, text: str) -> None:
+    assert dumps({"total": Decimal(amount)}) == b'{"total":%b}' % text.encode()
 
 
 @given(st.text(st.characters()))
@@ -130,7 +143,7 @@ def test_values_are_written_as_documented() -> None:
     at = datetime(2026, 1, 31, 13, 0, 0, 123456, timezone(timedelta(hours=1)))
     there = {"at": at, "day": date(2026, 1, 31), "id": UUID(int=7), "colour": Colour.RED, "total": Decimal("19.90")}
     kept.track("Order Completed", user_id=7, timestamp=at, properties=there)
-    assert b'"total":19.90' in kept.lines[0]
+    assert b'"total":19.9' in kept.lines[0]
     event = kept.one()
     assert (event["userId"], event["timestamp"]) == ("7", "2026-01-31T12:00:00.123Z")
     assert event["properties"] == {

@@ -201,7 +201,7 @@ def test_a_forked_child_sends_its_own_and_nothing_of_its_parent(api: TrackingApi
     sent += [client.track("parent", user_id="u", message_id=f"after-{n}") for n in range(50)]
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
     client._buffer.adopt()
-    client.flush()
+    client.flush(60)
     client.close()
     assert sorted(api.sent) == sorted(sent)
     assert not list(tmp_path.glob("*/*"))

@@ -1,22 +1,22 @@
-"""Python values as JSON text, exactly: a Decimal becomes the number with all of its digits.
+"""Python values as JSON text.
 
-Besides what JSON has: datetime and date (ISO 8601), UUID (text), Enum (its value), Decimal, and any Mapping.
+Besides what JSON has: datetime and date (ISO 8601), UUID (text), Enum (its value), Decimal, and any Mapping. A Decimal
+becomes a number; one with more digits than a JSON reader keeps (that is a double) becomes text, which Rapport adds up
+like a number, to the last digit.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-_NUMBER = f"number:{uuid4().hex}:"  # marks text that is to become a number: known to this process only
-_MARKED = re.compile(f'"{_NUMBER}([^"]*)"')
+_LONGEST = 60  # digits of a number that are written out
 _KNOWN = "text, a number, a boolean, None, a list, a mapping, datetime, date, UUID, Enum or Decimal"
 
 
@@ -26,8 +26,6 @@ def dumps(value: Mapping[str, Any]) -> bytes:
         text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise _explained(value, error) from None
-    if _NUMBER in text:
-        text = _MARKED.sub(r"\1", text)
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, as a cut emoji leaves behind, becomes U+FFFD
@@ -36,7 +34,7 @@ def dumps(value: Mapping[str, Any]) -> bytes:
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal) and value.is_finite():
-        return f"{_NUMBER}{value}"
+        return _number(value)
     if isinstance(value, date):  # a datetime is one, too
         return value.isoformat()
     if isinstance(value, UUID):
@@ -46,6 +44,16 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError
+
+
+def _number(value: Decimal) -> int | float | str:
+    """The number that means exactly this, or else its text."""
+    if abs(value.adjusted()) > _LONGEST:
+        return str(value)
+    if value == value.to_integral_value() and abs(value) < 2**63:
+        return int(value)
+    number = float(value)
+    return number if Decimal(repr(number)) == value else f"{value:f}"
 
 
 _encode = json.JSONEncoder(default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
