@@ -76,7 +76,7 @@ def test_memory_and_disk_of_many_touchpoints_are_told(
     assert sum(many["disk_bytes_per_million"][name] for name in ("log.db", "state.db")) > 0  # one may have had room
     show({"machine": found["machine"], "million": many})
     printed = capsys.readouterr().out
-    assert all(part in printed for part in ("(f) 3,000", "collector", "end / halfway", "log.db", "a million"))
+    assert all(part in printed for part in ("(f) 3,000", "collector", "end / halfway", "a million"))
 
 
 def test_the_collector_accepts_all_of_the_workload() -> None:

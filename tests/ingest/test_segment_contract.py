@@ -83,8 +83,8 @@ def test_both_readers_accept_and_refuse_the_same_calls(kind: str, call: dict[str
 def test_the_generators_reach_accepted_and_refused_calls_of_every_type() -> None:
     seen: set[tuple[str, bool]] = set()
 
-    @settings(max_examples=300, database=None, derandomize=True)
-    @given(kinds, calls | good)
+    @settings(max_examples=600, database=None, derandomize=True)
+    @given(kinds, calls | good | st.fixed_dictionaries(needed))
     def look(kind: str, call: dict[str, Any]) -> None:
         seen.add((kind, bool(read_quickly(kind, json.dumps(call).encode()))))
 
