@@ -64,8 +64,6 @@ async def measure(subject: Subject, extent: Extent, everything: bool) -> dict[st
     workload, found = await introduce(subject, extent.people), dict[str, Any]()
     if everything:
         found = await _events(subject, workload, extent)
-        say("(e) audiences, by the stream's closures and by SQL")
-        found["audiences"] = audiences.judge(subject)
     if extent.touchpoints:
         say(f"(f) {extent.touchpoints:,} touchpoints")
         found["million"] = await million.measure(subject, workload, extent.touchpoints)
@@ -83,13 +81,22 @@ async def _events(subject: Subject, workload: Workload, extent: Extent) -> dict[
     say("(d) people are looked up while events arrive")
     ways = await lookups.both_ways(subject, workload, extent.people, extent.lookups)
     await subject.drained()
+    say("(e) audiences, by the stream's closures and by SQL")
+    judged = audiences.judge(subject)
     say("(b) batches, as many as it takes")
     batches = await posts.most(subject, many, posts.BATCH, posts.BATCHES, extent.posts)
     say("(b) waiting until all of them are visible")
     await subject.drained()
     say("(c) the whole way")
     way = await whole_way.flow(subject, workload, extent.whole_way, extent.window)
-    return {"singles": singles, "steady": steady, "lookups": ways, "batches": batches, "whole_way": way}
+    return {
+        "singles": singles,
+        "steady": steady,
+        "lookups": ways,
+        "audiences": judged,
+        "batches": batches,
+        "whole_way": way,
+    }
 
 
 if __name__ == "__main__":
