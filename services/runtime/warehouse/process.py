@@ -47,6 +47,7 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
             password = settings.reader_password.get_secret_value() if settings.reader_password else ""
             endpoint = Endpoint(engine, Visitors(password))
             stack.callback(endpoint.close)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ClickHouse's threads hear Ctrl-C; our parent stops us
             uvloop.run(_serve(endpoint, writer, listener, ready))
     except RapportError as error:
         _log.error("the warehouse does not start", reason=str(error))
