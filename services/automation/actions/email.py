@@ -106,7 +106,11 @@ def _body(step: EmailStep, name: str, values: Mapping[str, Any], identity: str, 
     """The texts with their MIME headers: seven bits, lines of at most 75 characters where they are encoded."""
     message = EmailMessage(policy=_MIME)
     text = render(step.text, f"{name}, text", values) if step.text else None
-    html = _html(step, render(step.html, f"{name}, html", values, html=True), back) if step.html else None
+    html = (
+        _html(step, render(step.html, f"{name}, html", values, html=True), back, values["unsubscribe_url"])
+        if step.html
+        else None
+    )
     if text is not None:
         message.set_content(text)
     if html is not None and text is None:
@@ -117,13 +121,12 @@ def _body(step: EmailStep, name: str, values: Mapping[str, Any], identity: str, 
     return message.as_bytes()
 
 
-def _html(step: EmailStep, html: str, back: Back | None) -> str:
+def _html(step: EmailStep, html: str, back: Back | None, unsubscribe: str) -> str:
     """The HTML, which tells us what the step wants to know. The link of unsubscription stays as it is."""
     if back is None:
         return html
     if "clicks" in step.track:
-        own = back.unsubscribed()
-        html = with_clicks(html, lambda url: url if url == own else back.clicked(url))
+        html = with_clicks(html, lambda url: url if url == unsubscribe else back.clicked(url))
     return with_pixel(html, back.opened()) if "opens" in step.track else html
 
 

@@ -33,7 +33,7 @@ _UNCACHED = {"cache-control": "no-store, max-age=0", "x-robots-tag": "noindex", 
 def router(tracking: TrackingApp, clock: Callable[[], int], links: Links) -> APIRouter:
     """The routes. `clock` gives epoch milliseconds."""
     api = APIRouter(prefix="/m", include_in_schema=False)
-    loop = _Loop(tracking, clock, links)
+    loop = _Loop(tracking, clock)
 
     @api.get("/o/{token}")
     async def opened(token: str) -> Response:
@@ -73,7 +73,7 @@ def router(tracking: TrackingApp, clock: Callable[[], int], links: Links) -> API
 class _Loop:
     """Makes touchpoints of what came back."""
 
-    def __init__(self, tracking: TrackingApp, clock: Callable[[], int], links: Links):
+    def __init__(self, tracking: TrackingApp, clock: Callable[[], int]):
         self._tracking, self._clock = tracking, clock
 
     async def keep(self, about: About) -> bool:
