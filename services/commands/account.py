@@ -7,7 +7,7 @@ import typer
 
 from services.commands.options import AsJson, ConfigFolder, Data, settings_of
 from services.commands.profile import values
-from services.commands.reach import http, running_on, said
+from services.commands.reach import http, running_on, unread
 from services.commands.show import cell, instant, json_line, remarks, table
 from services.errors import RapportError
 from services.runtime.clickhouse_reader import connect
@@ -45,8 +45,7 @@ def account(
     if response.status_code == 404:
         raise RapportError(f"there is no account {group!r} in workspace {workspace!r}: no group call told of it")
     if response.status_code != 200:
-        hint = ": set RAPPORT_READ_KEY to the platform's read key" if response.status_code == 401 else ""
-        raise RapportError(f"{said(response)}{hint}")
+        raise unread(response)
     found = response.json()
     if as_json:
         json_line(found)

@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from services.commands.options import AsJson, ConfigFolder, Data, settings_of
-from services.commands.reach import http, running_on, said
+from services.commands.reach import http, running_on, said, unread
 from services.commands.show import cell, instant, json_line, table
 from services.configuration import load_config
 from services.errors import RapportError
@@ -70,8 +70,7 @@ def _first(client: httpx.Client, places: Iterable[str], workspace: str) -> Any:
         if response.status_code == 200:
             return response.json()
         if response.status_code not in (400, 404, 422):
-            hint = ": set RAPPORT_READ_KEY to the platform's read key" if response.status_code == 401 else ""
-            raise RapportError(f"{said(response)}{hint}")
+            raise unread(response)
     return None
 
 

@@ -61,6 +61,12 @@ def said(response: "httpx.Response") -> str:
         return response.text[:500] or response.reason_phrase
 
 
+def unread(response: "httpx.Response") -> RapportError:
+    """The error of an answer that is not what was asked for, with what to do where the read key is missing."""
+    hint = ": set RAPPORT_READ_KEY to the platform's read key" if response.status_code == 401 else ""
+    return RapportError(f"{said(response)}{hint}")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A reader of one of the platform's files. Raises RapportError when there is no such file yet."""
