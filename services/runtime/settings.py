@@ -44,6 +44,18 @@ class Settings(BaseSettings):
     twilio_url: str = Field("https://api.twilio.com", description="where SMS are handed over; another only in tests")
     private_hosts: tuple[str, ...] = Field((), description="private or loopback hosts that webhooks may go to")
 
+    kafka: str = Field("127.0.0.1:9092", description="Kafka's brokers, host:port with commas between them")
+    redis: Annotated[str, Field(pattern=r"^rediss?://")] = Field(
+        "redis://127.0.0.1:6379/0", description="where Redis is, as a URL without a password"
+    )
+    redis_password: SecretStr | None = None
+    clickhouse: str = Field("http://127.0.0.1:8123", description="where ClickHouse's HTTP interface is, as a URL")
+    writer_password: SecretStr | None = Field(None, description="password of ClickHouse's user `writer`")
+    partitions: int = Field(64, ge=1, le=1024, description="partitions of each topic that is keyed by people")
+    replication: int = Field(3, ge=1, le=5, description="how many brokers keep each partition")
+    events: bool = Field(False, description="publish the topic `events`: one message per touchpoint, with its person")
+    health_port: int = Field(9464, ge=0, le=65535, description="the port of a worker's /metrics, /livez and /readyz")
+
     turn: int = Field(2_000, ge=1, description="touchpoints that the engine handles in one transaction, at most")
     cache_records: int = Field(60_000, ge=100, description="decoded records kept in memory per stage")
     log_hours: int = Field(30 * 24, ge=1, description="how long frames stay in the log after the archive has them")
