@@ -4,20 +4,27 @@ Guarded by a key that is made at each start and lies in run.json, which only the
 the engine travel the log (topic `commands`), so they are carried out once, in order, and a crash does not lose them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from hmac import compare_digest
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from pydantic import BaseModel, Field, ValidationError
 
 from schemas import fast
-from services.runtime.journal import Journal
 
 MOST = 16 * 1024 * 1024  # bytes of one restore body
 MOST_ORDER = 16 * 1024  # bytes of an order
 ROWS = 500  # ledger rows in one order
+
+
+class Journal(Protocol):
+    """The way onto the log."""
+
+    async def put(self, lines: Mapping[str, Sequence[bytes]]) -> None:
+        """Return when these lines, by topic, are durable. Raises Retry when that cannot be now."""
 
 
 class Order(BaseModel):
@@ -28,8 +35,10 @@ class Order(BaseModel):
     who: str = Field(min_length=1, max_length=200)
 
 
-def router(journal: Journal, clock: Callable[[], int], admin_key: str) -> APIRouter:
-    """The routes under /v1/admin."""
+def router(
+    journal: Journal, clock: Callable[[], int], admin_key: str, refused: Mapping[str, str] = MappingProxyType({})
+) -> APIRouter:
+    """The routes under /v1/admin. `refused` are the orders that are answered 501, each with why and what to do."""
 
     def guard(authorization: Annotated[str, Header()] = "") -> None:
         if not compare_digest(authorization.encode(), f"Bearer {admin_key}".encode()):
@@ -73,6 +82,8 @@ def router(journal: Journal, clock: Callable[[], int], admin_key: str) -> APIRou
             asked = Order.model_validate_json(await _body(request, MOST_ORDER))
         except ValidationError as error:
             raise HTTPException(400, {"code": "bad_order", "message": str(error)}) from None
+        if asked.command in refused:
+            raise HTTPException(501, {"code": "not_built", "message": refused[asked.command]})
         await journal.put({"commands": [order(asked.command, asked.argument, asked.who)]})
         return {"status": "ordered"}
 

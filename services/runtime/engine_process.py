@@ -6,7 +6,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,19 +19,15 @@ from services.pipeline import STAGES, processors
 from services.profile import fill
 from services.runtime import archive, counted, dedup_window, frames, in_force, metrics, past, rebuild, waits
 from services.runtime.backfill import Backfill
-from services.runtime.clock import LogClock, begun, wall
+from services.runtime.clock import LogClock, begun
 from services.runtime.disk import Trouble
 from services.runtime.engine import Engine
 from services.runtime.files import Files
+from services.runtime.followups import ways_out
 from services.runtime.followups.bounces import BouncedAddresses
-from services.runtime.followups.calling import Caller
-from services.runtime.followups.delivery import Delivery, Sender
+from services.runtime.followups.delivery import Delivery
 from services.runtime.followups.ledger import Ledger
-from services.runtime.followups.mail import MailSender, MailServer
 from services.runtime.followups.renderer import Renderer
-from services.runtime.followups.slack import SlackSender
-from services.runtime.followups.twilio import TwilioSender
-from services.runtime.followups.webhook import WebhookSender
 from services.runtime.mail_back.links import links_of
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
@@ -54,14 +50,19 @@ class PublishedActions:
 
     def __init__(self, files: Files):
         self._db = frames.open_reader(files.state)
-        self.incarnation = frames.incarnation(self._db)
+        self._incarnation = frames.incarnation(self._db)
         self._decode = msgspec.json.Decoder(Action).decode
 
-    def read(self, offset: int, limit: int) -> tuple[int, Sequence[Action]]:
-        """The actions from `offset` on, about `limit` at most, and the offset to read next."""
-        found = frames.read(self._db, "actions", offset, limit)
+    @property
+    def incarnations(self) -> Sequence[str]:
+        """That of the file."""
+        return (self._incarnation,)
+
+    def read(self, positions: Mapping[str, int], limit: int) -> tuple[Mapping[str, int], Sequence[Action]]:
+        """What was published from there on, about `limit` actions at most."""
+        found = frames.read(self._db, "actions", positions.get(self._incarnation, 0), limit)
         actions = [self._decode(line) for frame in found for line in frame.body.split(b"\n")]
-        return (found[-1].offset + 1 if found else offset), actions
+        return ({self._incarnation: found[-1].offset + 1} if found else {}), actions
 
 
 class EngineProcess:
@@ -127,7 +128,8 @@ class EngineProcess:
         metrics.LAG.labels("engine").set(frames.end(self._log, "touchpoints") - engine.watermark)
         if time.monotonic() > self._next_trim:
             self._next_trim = time.monotonic() + EVERY
-            self._trimming.state_once(self._file.db, self._ledger.position(frames.incarnation(self._file.db)))
+            own = frames.incarnation(self._file.db)
+            self._trimming.state_once(self._file.db, self._ledger.positions([own]).get(own, 0))
             self._trimming.ledger_once(self._ledger)
         return done
 
@@ -158,16 +160,7 @@ class EngineProcess:
         """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
         settings, config = self._settings, self._config
         people = ProfileReader(self._files.state, config.identity, config.definitions, self._clock)
-        server = MailServer(
-            host=settings.smtp_host, port=settings.smtp_port, user=settings.smtp_user,
-            password=settings.smtp_password, starttls=settings.smtp_starttls,
-        )  # fmt: skip
-        caller = Caller(frozenset(settings.private_hosts))
-        calls = WebhookSender(caller, os.environ, wall)  # receivers compare the time
-        senders: dict[str, Sender] = {
-            "email": MailSender(server), "sms": TwilioSender(caller, os.environ, wall, settings.twilio_url),
-            "webhook": calls, "task": calls, "slack": SlackSender(caller, os.environ, wall),
-        }  # fmt: skip
+        senders = ways_out.senders(settings, os.environ)
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,

@@ -1,7 +1,7 @@
 """A delivery with everything it needs, where the test holds the clock, the log, the people and the rules."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,9 +35,14 @@ class ActionsTopic:
         self.incarnation = "first"
         self.lines: list[Action] = []
 
-    def read(self, offset: int, limit: int) -> tuple[int, Sequence[Action]]:
+    @property
+    def incarnations(self) -> Sequence[str]:
+        return (self.incarnation,)
+
+    def read(self, positions: Mapping[str, int], limit: int) -> tuple[Mapping[str, int], Sequence[Action]]:
+        offset = positions.get(self.incarnation, 0)
         found = self.lines[offset : offset + limit]
-        return offset + len(found), found
+        return ({self.incarnation: offset + len(found)} if found else {}), found
 
 
 class LastingRenderer(Renderer):
@@ -115,7 +120,7 @@ async def settled(delivery: Delivery, ledger: Ledger, world: World) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(delivery.run(stop))
     while not running.done():
-        taken = ledger.position(world.topic.incarnation) == len(world.topic.lines)
+        taken = ledger.positions(world.topic.incarnations).get(world.topic.incarnation, 0) == len(world.topic.lines)
         due = [kind for kind in KINDS if ledger.due(kind, world.now, 1)]
         if taken and not due and not [s for s in every(ledger) if s.status == "attempting"]:
             stop.set()

@@ -179,8 +179,7 @@ def test_an_uncertain_email_is_for_a_person_and_says_why(shared: tuple[World, as
     world.decide(cause())
     path = tmp_path / "ledger.db"
     ledger = Ledger(path)
-    _, actions = world.topic.read(0, 10)
-    ledger.take("first", 1, actions, world.now)
+    ledger.take({"first": 1}, world.topic.lines, world.now)
     ledger.note([], [Claim(every(ledger)[0], "ann@example.com")], world.now)
     ledger.close()
     (row,) = runner.run(world.run(path))

@@ -64,7 +64,7 @@ def test_a_restored_ledger_absorbs_everything_that_the_old_one_knew(
     old = Ledger(tmp_path / "old.db")
     waiting = world.topic.lines[0]
     world.decide(cause(touchpoint("m3")))
-    old.take("first", 3, world.topic.lines[2:], world.now)
+    old.take({"first": 3}, world.topic.lines[2:], world.now)
     lines = list(export(tmp_path / "old.db"))
     assert len(lines) == 3 and waiting.key.encode() in lines[0]
 

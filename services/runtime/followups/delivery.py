@@ -47,12 +47,15 @@ _action = msgspec.json.Decoder(Action).decode
 
 
 class Actions(Protocol):
-    """The topic `actions`. `incarnation` names this very log: a log made anew has another name."""
+    """The topic `actions`: one log, or one for each of its partitions. `incarnations` name these very logs: a log made
+    anew has another name."""
 
-    incarnation: str
+    @property
+    def incarnations(self) -> Sequence[str]: ...
 
-    def read(self, offset: int, limit: int) -> tuple[int, Sequence[Action]]:
-        """The actions from `offset` on, about `limit` at most, and the offset to read next."""
+    def read(self, positions: Mapping[str, int], limit: int) -> tuple[Mapping[str, int], Sequence[Action]]:
+        """The actions from these offsets on, about `limit` at most, and the offsets to read next, of those logs that
+        had something to read. An incarnation without a position was never read."""
 
 
 class Sender(Protocol):
@@ -152,10 +155,10 @@ class Delivery:
         return self._take() + self._note() + self._begin()
 
     def _take(self) -> int:
-        offset = self._ledger.position(self._actions.incarnation)
-        after, actions = self._actions.read(offset, MOST_TAKEN)
-        if after != offset:
-            self._ledger.take(self._actions.incarnation, after, actions, self._clock())
+        positions = self._ledger.positions(self._actions.incarnations)
+        after, actions = self._actions.read(positions, MOST_TAKEN)
+        if after:
+            self._ledger.take(after, actions, self._clock())
         return len(actions)
 
     def _note(self) -> int:

@@ -92,18 +92,18 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def position(self, incarnation: str) -> int:
-        """The offset to read next in this incarnation of the topic `actions`; 0 in one never seen."""
-        row = self._db.execute("SELECT offset FROM taken WHERE incarnation = ?", (incarnation,)).fetchone()
-        return int(row[0]) if row else 0
+    def positions(self, incarnations: Sequence[str]) -> dict[str, int]:
+        """The offsets to read next in these incarnations of the topic `actions`, of those that have been read."""
+        sql = "SELECT incarnation, offset FROM taken WHERE incarnation IN (SELECT value FROM json_each(?))"
+        return dict(self._db.execute(sql, (json.dumps(list(incarnations)),)).fetchall())
 
-    def take(self, incarnation: str, offset: int, actions: Sequence[Action], now: int) -> int:
-        """Write down the actions read up to `offset`, each to be sent at once. Returns how many were new: a key that
-        is known, in whatever status, is absorbed."""
+    def take(self, positions: Mapping[str, int], actions: Sequence[Action], now: int) -> int:
+        """Write down the actions read up to these offsets, each to be sent at once. Returns how many were new: a key
+        that is known, in whatever status, is absorbed."""
         with self.transaction() as db:
             fresh = [send for send in (fresh_row(action, now) for action in actions) if insert(db, send)]
             self.tell([told(send) for send in fresh], now)
-            db.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (incarnation, offset))
+            db.executemany("INSERT OR REPLACE INTO taken VALUES (?, ?)", positions.items())
         return len(fresh)
 
     def recover(self, now: int) -> int:
