@@ -1,7 +1,7 @@
 """Settings of the platform, from the environment (`RAPPORT_…`) and the command line. Secrets only from here."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,6 +45,16 @@ class Settings(BaseSettings):
     private_hosts: tuple[str, ...] = Field((), description="private or loopback hosts that webhooks may go to")
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka's brokers, host:port with commas between them")
+    kafka_prefix: str = Field(
+        "",
+        pattern=r"^[a-zA-Z0-9._-]{0,64}$",
+        description="what the names of our topics, groups and producers begin with, where others use the same Kafka",
+    )
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_user: str = Field("", description="who we are for Kafka, where it asks (sasl_plaintext, sasl_ssl)")
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = Field(None, description="a file of certificates (PEM) that Kafka's must come from")
     redis: Annotated[str, Field(pattern=r"^rediss?://")] = Field(
         "redis://127.0.0.1:6379/0", description="where Redis is, as a URL without a password"
     )

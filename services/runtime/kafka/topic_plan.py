@@ -1,0 +1,113 @@
+"""What is to be done so that Kafka has the topics that an installation needs, and doing it.
+
+What changes nothing for those who read and write (how long, how large) is changed. What would lose or displace data is
+refused, with the way to get there safely.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from services.errors import RapportError
+from services.runtime.kafka.connection import reason, unreachable
+from services.runtime.kafka.topics import WITHIN, There, Wanted, described, other_partitions, wanted
+from services.runtime.settings import Settings
+
+
+class Step(NamedTuple):
+    """One topic and what is to be done: "create", "change" (these `configs`), "nothing"; or why not: "refused"."""
+
+    wanted: Wanted
+    verdict: str
+    told: str = ""
+    configs: dict[str, str] | None = None
+
+
+def plan(client: AdminClient, settings: Settings) -> list[Step]:
+    """A step for every topic. Raises RapportError when Kafka does not answer."""
+    needed = wanted(settings)
+    found = described(client, settings, [one.name for one in needed])
+    configs = _configs(client, settings, list(found))
+    return [_step(one, found.get(one.name), configs.get(one.name, {})) for one in needed]
+
+
+def apply(client: AdminClient, settings: Settings, steps: Sequence[Step]) -> None:
+    """Carry the steps out. The same again has nothing to do. Raises RapportError for what Kafka refuses."""
+    new = [
+        NewTopic(step.wanted.name, step.wanted.partitions, step.wanted.replication, config=step.wanted.configs)
+        for step in steps
+        if step.verdict == "create"
+    ]
+    changed = [_resource(step.wanted.name, step.configs) for step in steps if step.configs]
+    futures = client.create_topics(new, request_timeout=WITHIN, operation_timeout=WITHIN) if new else {}
+    if changed:
+        altered = client.incremental_alter_configs(changed, request_timeout=WITHIN)
+        futures |= {resource.name: future for resource, future in altered.items()}
+    for name, future in futures.items():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise RapportError(f"Kafka refused the topic {name}: {reason(error)}") from None
+
+
+def _step(one: Wanted, there: There | None, configs: dict[str, str]) -> Step:
+    if there is None:
+        return Step(one, "create")
+    if refused := _refusal(one, there, configs):
+        return Step(one, "refused", refused)
+    other = {name: value for name, value in one.configs.items() if configs.get(name) != value}
+    if not other:
+        return Step(one, "nothing")
+    told = ", ".join(f"{name}: {configs.get(name, 'unset')} → {value}" for name, value in other.items())
+    return Step(one, "change", told, other)
+
+
+def _refusal(one: Wanted, there: There, configs: dict[str, str]) -> str:
+    """Why the topic cannot be made what is wanted without harm; empty when it can."""
+    if there.partitions != one.partitions:
+        return other_partitions(one, there.partitions)
+    if there.replication < one.replication:
+        return (
+            f"{one.name} has {there.replication} replicas, and should have {one.replication}"
+            f" (RAPPORT_REPLICATION; set it to {there.replication} if that is meant). More replicas are copied over the"
+            " network, at a rate that you choose: kafka-reassign-partitions.sh --throttle does it while all runs"
+        )
+    policy, is_ = one.configs["cleanup.policy"], configs.get("cleanup.policy", "delete")
+    if is_ == policy:
+        return ""
+    lost = (
+        "readers would lose every message but a key's last"
+        if policy == "compact"
+        else "every profile that did not change for a while would be lost to readers"
+    )
+    return (
+        f"{one.name} has cleanup.policy={is_}, and should have {policy}: switching, {lost}. If nobody reads it yet,"
+        f" switch it by hand: kafka-configs.sh --alter --topic {one.name} --add-config cleanup.policy={policy}"
+    )
+
+
+def _configs(client: AdminClient, settings: Settings, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The configuration of each topic, in Kafka's words."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    if not resources:
+        return {}
+    try:
+        answers = client.describe_configs(resources, request_timeout=WITHIN)
+        found = {resource.name: future.result() for resource, future in answers.items()}
+    except KafkaException as error:
+        raise unreachable(settings, error) from None
+    return {name: {key: entry.value for key, entry in entries.items()} for name, entries in found.items()}
+
+
+def _resource(name: str, configs: dict[str, str]) -> ConfigResource:
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in configs.items()]
+    return ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
