@@ -20,6 +20,8 @@ _PANELS = {
     "Run": {
         "demo": ("demo.command", "demo", "See it work on 69,659 real purchases and one story."),
         "up": ("up", "up", "Run the platform until Ctrl-C."),
+        "topics": ("topics", "TOPICS", "Make and list the topics on Kafka."),
+        "clickhouse": ("clickhouse", "clickhouse", "Run a ClickHouse interface on this machine (chdb)."),
         "check-config": ("check_config", "check_config", "Check a configuration folder."),
     },
     "Events": {
