@@ -1,6 +1,7 @@
-"""A client of the platform's ClickHouse interface, as its user `reader`, from any process."""
+"""A client of the platform's ClickHouse, as its user `reader`, from any process."""
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from services.errors import RapportError
 from services.runtime.settings import Settings
@@ -11,15 +12,22 @@ if TYPE_CHECKING:
 
 def connect(settings: Settings, port: int) -> "Client":
     """A client of the interface on this port of this machine. Raises RapportError when there is no way in."""
+    return connect_to(settings, f"http://127.0.0.1:{port}")
+
+
+def connect_to(settings: Settings, url: str) -> "Client":
+    """A client of the ClickHouse whose HTTP interface is at this URL. Raises RapportError when there is no way in."""
     import clickhouse_connect  # a third of a second that only those who query should take
     from clickhouse_connect.driver.exceptions import ClickHouseError
     from clickhouse_connect.driver.httputil import get_pool_manager
 
+    at = urlsplit(url)
     password = settings.reader_password.get_secret_value() if settings.reader_password else ""
     try:
         return clickhouse_connect.get_client(
-            host="127.0.0.1",
-            port=port,
+            host=at.hostname or "127.0.0.1",
+            port=at.port or (443 if at.scheme == "https" else 8123),
+            interface=at.scheme,
             username="reader",
             password=password,
             autogenerate_session_id=False,
@@ -27,6 +35,6 @@ def connect(settings: Settings, port: int) -> "Client":
         )
     except ClickHouseError as error:
         raise RapportError(
-            f"ClickHouse on port {port} lets nobody in ({str(error).strip()}): is the platform up,"
+            f"ClickHouse at {url} lets nobody in ({str(error).strip()}): is the platform up,"
             " and is RAPPORT_READER_PASSWORD its reader's password?"
         ) from None

@@ -50,6 +50,7 @@ class Given(NamedTuple):
     journal: Journal
     clock: Callable[[], int]
     people: ProfileReader
+    timeline: WarehouseTimeline
     reasons: Callable[[], Sequence[str]]
     streams: APIRouter
     shown: CollectorRegistry
@@ -72,11 +73,10 @@ def collector(settings: Settings, config: Config, given: Given) -> ASGIApp:
         WriteKeys(config.sources), given.journal, given.clock, Recent(), IngestMetrics(REGISTRY),
     )  # fmt: skip
     readers = guard.reader(settings)
-    timeline = WarehouseTimeline(settings)
     routers = [
-        api.router(given.people, timeline, readers),
+        api.router(given.people, given.timeline, readers),
         api.accounts_router(given.people, readers),
-        consent_api.router(given.people, timeline, readers),
+        consent_api.router(given.people, given.timeline, readers),
         given.streams,
         receive.router(tracking, given.journal, given.clock, _webhooks(config)),
     ]

@@ -18,6 +18,7 @@ from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
 from services.runtime.streams import api as streams
 from services.runtime.streams.following import Following
+from services.runtime.timeline import WarehouseTimeline
 from services.runtime.trimming import Trimming
 
 BEHIND = 60_000  # ms that the machine's clock may be behind the log's without a word
@@ -39,6 +40,7 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     following, shown = Following(files.state), collecting.registry()
     given = collecting.Given(
         journal, clock, ProfileReader(files.state, config.identity, config.definitions, clock),
+        WarehouseTimeline(settings, f"http://127.0.0.1:{settings.clickhouse_port}"),
         Readiness(files, shown).reasons, streams.router(following, config.definitions, guard.reader(settings)), shown,
     )  # fmt: skip
     app = collecting.collector(settings, config, given)

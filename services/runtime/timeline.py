@@ -7,7 +7,7 @@ import structlog
 
 from services.errors import RapportError, Retry
 from services.profile.api import Place
-from services.runtime.clickhouse_reader import connect
+from services.runtime.clickhouse_reader import connect_to
 from services.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ LIMIT {limit:UInt32}
 
 
 class WarehouseTimeline:
-    """Pages of touchpoints, and the ledger of consent. Connects at the first question, so that the API starts without
-    the warehouse."""
+    """Pages of touchpoints, and the ledger of consent. `url` is ClickHouse's. Connects at the first question, so that
+    the API starts without the warehouse."""
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, settings: Settings, url: str):
+        self._settings, self._url = settings, url
         self._client: Client | None = None
         self._lock = threading.Lock()
 
@@ -73,5 +73,5 @@ class WarehouseTimeline:
     def _connected(self) -> "Client":
         with self._lock:
             if self._client is None:
-                self._client = connect(self._settings, self._settings.clickhouse_port)
+                self._client = connect_to(self._settings, self._url)
             return self._client

@@ -124,7 +124,7 @@ def test_pages_of_a_timeline_lose_nothing_where_one_message_id_is_under_several_
     lines = [touchpoint(day, **said, anchor=anchor, received_at=NOW + day) for anchor in anchors for day in (1, 2)]
     warehouse.publish("touchpoints", lines)
     warehouse.caught_up()
-    timeline = WarehouseTimeline(Settings(clickhouse_port=warehouse.port))
+    timeline = WarehouseTimeline(Settings(), f"http://127.0.0.1:{warehouse.port}")
     seen: list[tuple[str, int]] = []
     before = ""
     while len(seen) <= len(lines):
@@ -143,4 +143,5 @@ def test_the_warehouse_is_asked_directly_whatever_proxy_the_environment_names(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     settings = Settings(clickhouse_port=archived.port)
     assert Archive(settings, frames.incarnation(archived.written["log"])).read(0, 6, 1)
-    assert len(WarehouseTimeline(settings).page("main", ("user_id:u1",), None, 1)) == 0
+    timeline = WarehouseTimeline(settings, f"http://127.0.0.1:{archived.port}")
+    assert len(timeline.page("main", ("user_id:u1",), None, 1)) == 0
