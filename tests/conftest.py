@@ -7,6 +7,8 @@ import pytest
 
 from tests.warehouse.warehouse_process import WarehouseProcess
 
+pytest_plugins = ["tests.cluster.running"]  # real Kafka and Redis, for whoever asks
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: all that we start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

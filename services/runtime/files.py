@@ -81,3 +81,9 @@ def find_running(files: Files) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running
+
+
+def cache_folder() -> Path:
+    """Where what was fetched from the network is kept between runs: $XDG_CACHE_HOME/rapport, else ~/.cache/rapport."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "rapport"

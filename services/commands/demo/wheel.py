@@ -26,12 +26,6 @@ PATIENCE = 300.0  # seconds for one download
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
-def cache_folder() -> Path:
-    """Where the file is kept between runs: $XDG_CACHE_HOME/rapport, else ~/.cache/rapport."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "rapport"
-
-
 def fetch(cache: Path, run: Run | None = None) -> str:
     """The text of the file, from the cache or else from the wheel. `run` starts pip or uv.
 

@@ -1,0 +1,1 @@
+"""Kafka, Redis and the ClickHouse endpoint as local processes: real ones, without Docker, in one folder."""
