@@ -1,4 +1,5 @@
-"""ClickHouse's HTTP interface over the engine in this process, read-only: what clients, notebooks and curl talk to.
+"""ClickHouse's HTTP interface over the engine in this process: what clients, notebooks and curl talk to. It is
+read-only but for the user `writer`, whom there is only when a password was set for it.
 
 It follows https://clickhouse.com/docs/interfaces/http in what reading clients need: /ping, queries by GET and POST,
 `param_…`, settings in the URL, output formats, compression, exception codes in a header, streams. An error after the
@@ -16,12 +17,14 @@ from services.errors import Rejected
 from services.runtime.warehouse import compression, failures
 from services.runtime.warehouse.asking import ask
 from services.runtime.warehouse.engine import Engine
-from services.runtime.warehouse.limits import LARGEST_BODY
-from services.runtime.warehouse.request import Question, fields, question
+from services.runtime.warehouse.limits import LARGEST_BODY, LARGEST_INSERT
+from services.runtime.warehouse.orders import carry_out, order
+from services.runtime.warehouse.request import Question, fields, parameters, query_id, question
 from services.runtime.warehouse.visitors import Visitors
 
 THREADS = 4  # queries that run at a time
 WAITING = 60  # queries that may wait for a thread; further ones are told to come again
+ORDERS = 6  # requests of the writer that may be there at a time, each with its body; one after the other is done
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -37,40 +40,80 @@ class Endpoint:
     def __init__(self, engine: Engine, visitors: Visitors):
         self._engine, self._visitors = engine, visitors
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="query")
-        self._running = 0
+        self._ordered = ThreadPoolExecutor(1, thread_name_prefix="order")
+        self._running = self._orders = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"] in ("/ping", "/replicas_status"):
             await _whole(send, 200, [], b"Ok.\n")
             return
+        headers, given = _headers(scope), {}
         try:
-            asked = await self._question(scope, receive)
+            given = parameters(scope["query_string"])
+            writes = self._visitors.admit((scope.get("client") or ("", 0))[0], headers, given)
+            if scope["path"] != "/":
+                raise Rejected("denied", f"there is nothing at {scope['path'][:60]}", hint="ask at /")
+            await (self._obey if writes else self._hear)(scope["method"], headers, given, receive, send)
         except Rejected as error:
             await _fail(send, failures.of_rejected(error))
-            return
-        if asked is None:
-            await _whole(send, 200, [], b"Ok.\n")
-            return
-        self._running += 1
-        try:
-            await self._answer(asked, _headers(scope).get("accept-encoding", ""), receive, send)
-        finally:
-            self._running -= 1
 
-    async def _question(self, scope: Scope, receive: Receive) -> Question | None:
-        """What is asked; None when nothing is, which ClickHouse answers with Ok."""
-        headers = _headers(scope)
-        body = await _body(receive)
-        given, rest = fields(scope["query_string"], headers.get("content-type", ""), body)
-        self._visitors.admit((scope.get("client") or ("", 0))[0], headers, given)
-        if scope["path"] != "/":
-            raise Rejected("denied", f"there is nothing at {scope['path'][:60]}", hint="ask at /")
+    async def _obey(
+        self, method: str, headers: dict[str, str], given: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        """A request of the writer's."""
+        if self._orders >= ORDERS:
+            raise Rejected("busy", f"{self._orders} orders are there", hint="come again in a moment")
+        self._orders += 1
+        try:
+            body = await _body(receive, LARGEST_INSERT)
+            body = compression.expand(body, headers.get("content-encoding", ""), LARGEST_INSERT)
+            found, rest = fields(given, headers.get("content-type", ""), body)
+            ordered = order(found, rest, self._engine.table_functions)
+            if ordered:
+                loop = asyncio.get_running_loop()
+                rows = await loop.run_in_executor(self._ordered, carry_out, self._engine, ordered)
+                about = [
+                    (b"x-clickhouse-query-id", query_id(given).encode()),
+                    (b"x-clickhouse-summary", b'{"written_rows":"%d"}' % rows),
+                ]
+                await _whole(send, 200, about, b"")
+                return
+        except RuntimeError as error:
+            await _fail(send, failures.of_engine(error))
+            return
+        finally:
+            self._orders -= 1
+        await self._ask(method, headers | {"content-encoding": "identity"}, found, rest, receive, send)
+
+    async def _hear(
+        self, method: str, headers: dict[str, str], given: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        """A request of a reader's."""
+        found, rest = fields(given, headers.get("content-type", ""), await _body(receive, LARGEST_BODY))
+        await self._ask(method, headers, found, rest, receive, send)
+
+    async def _ask(
+        self,
+        method: str,
+        headers: dict[str, str],
+        given: dict[str, str],
+        rest: bytes,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer what is asked; when nothing is, as ClickHouse does, Ok."""
         if self._running >= THREADS + WAITING:
             raise Rejected("busy", f"{self._running} queries are running or waiting", hint="come again in a moment")
-        if scope["method"] == "GET" and not given.get("query") and not rest:
-            return None
-        return question(given, rest, headers, self._engine.table_functions)
+        if method == "GET" and not given.get("query") and not rest:
+            await _whole(send, 200, [], b"Ok.\n")
+            return
+        asked = question(given, rest, headers, self._engine.table_functions)
+        self._running += 1
+        try:
+            await self._answer(asked, headers.get("accept-encoding", ""), receive, send)
+        finally:
+            self._running -= 1
 
     async def _answer(self, asked: Question, accepted: str, receive: Receive, send: Send) -> None:
         """Run it and send what comes."""
@@ -123,21 +166,22 @@ class Endpoint:
 
     def close(self) -> None:
         """Wait for what is running."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._threads, self._ordered):
+            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, most: int) -> bytes:
     """The request's body. Raises Rejected when it is too large."""
     whole = bytearray()
     while True:
         message = await receive()
         whole += message.get("body", b"")
-        if len(whole) > LARGEST_BODY:
-            raise Rejected("large", f"the request is longer than {LARGEST_BODY} bytes")
+        if len(whole) > most:
+            raise Rejected("large", f"the request is longer than {most} bytes")
         if not message.get("more_body"):
             return bytes(whole)
 

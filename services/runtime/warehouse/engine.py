@@ -57,7 +57,7 @@ class Engine:
 
     def __init__(self, folder: Path):
         """Open it. Raises RapportError when another process has it, or when its fences do not hold."""
-        self._folder = folder
+        self._folder, self.incoming = folder, folder / "incoming"
         self._options = {"config-file": str(_configure(folder))}
         self.writer = self._open()
         self.writer.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")
@@ -82,13 +82,26 @@ class Engine:
     @contextmanager
     def reader(self, settings: Mapping[str, str]) -> Iterator[Any]:
         """A chdb connection that can only read, with these settings. Raises chdb.ChdbError for a wrong setting."""
+        with self._connection() as connection:
+            given = "".join(f"{name} = {_quoted(value)}, " for name, value in settings.items())
+            connection.query(f"SET {given}readonly = 2")
+            yield connection
+
+    @contextmanager
+    def writing(self, settings: Mapping[str, str]) -> Iterator[Any]:
+        """A chdb connection that can write, with these settings. Raises chdb.ChdbError for a wrong setting."""
+        with self._connection() as connection:
+            for name, value in settings.items():
+                connection.query(f"SET {name} = {_quoted(value)}")
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
         import chdb
 
         connection = chdb.connect(f"{self._folder}?config-file={self._options['config-file']}")
         try:
             connection.query(f"USE {DATABASE}")
-            given = "".join(f"{name} = {_quoted(value)}, " for name, value in settings.items())
-            connection.query(f"SET {given}readonly = 2")
             yield connection
         finally:
             connection.close()

@@ -78,15 +78,25 @@ def check(sql: str, table_functions: frozenset[str]) -> Statement:
     if any(part[:2] == ("sign", ";") for part in parts):
         raise Rejected("several", "one statement a request: send them one after the other")
     first = _check_kind(parts)
+    return Statement(sql, check_names(parts, table_functions, READER_SETTINGS), first in _SELECTS)
+
+
+def reads(parts: Sequence[Token]) -> bool:
+    """Whether a statement is of a kind that `check` may let pass."""
+    return next((part.text.lower() for part in parts if part.text != "("), "") in _FIRST
+
+
+def check_names(parts: Sequence[Token], table_functions: frozenset[str], settings: frozenset[str]) -> str:
+    """No function, table or format that reaches outside, and no other settings. Returns the format that is named."""
     found = ""
     for at, part in enumerate(parts):
         if part.kind in ("word", "name"):
             _check_name(parts, at, table_functions)
-            _check_settings(parts, at)
+            _check_settings(parts, at, settings)
             found = _format(parts, at) or found
         elif part[:2] == ("sign", "{"):
             _check_parameter(parts, at)
-    return Statement(sql, found, first in _SELECTS)
+    return found
 
 
 def _word(parts: Sequence[Token], at: int) -> str:
@@ -148,7 +158,7 @@ def _check_name(parts: Sequence[Token], at: int, table_functions: frozenset[str]
             raise Rejected("denied", f"the table system.{table} is not available here")
 
 
-def _check_settings(parts: Sequence[Token], at: int) -> None:
+def _check_settings(parts: Sequence[Token], at: int, settings: frozenset[str]) -> None:
     """A SETTINGS clause may name what a URL may: some other settings are expressions or files in disguise.
 
     A name stands behind SETTINGS or a comma, with `=` or, in short for 1, without.
@@ -162,7 +172,7 @@ def _check_settings(parts: Sequence[Token], at: int) -> None:
         if depth < 0 or _word(parts, here) in ("union", "except", "intersect", "format"):
             return
         named = parts[here].kind in ("word", "name") and (here == at + 1 or _sign(parts, here - 1) == ",")
-        if named and parts[here].text.lower() not in READER_SETTINGS:
+        if named and parts[here].text.lower() not in settings:
             raise Rejected(
                 "setting",
                 f"Setting {parts[here].text[:60]} should not be changed",

@@ -48,6 +48,15 @@ READER_SETTINGS = frozenset(LIMITS) | {
 }
 """Settings that a reader may give in the URL. Everything else is the warehouse's own business."""
 
+WRITER_SETTINGS = frozenset({
+    "async_insert", "wait_for_async_insert", "insert_deduplicate", "insert_deduplication_token", "insert_quorum",
+    "insert_quorum_parallel", "input_format_parallel_parsing", "max_insert_threads",
+})  # fmt: skip
+"""Further settings that a writer may give in the URL."""
+
+TABLE_SETTINGS = frozenset({"fsync_after_insert", "fsync_part_directory", "index_granularity"})
+"""Settings that a writer may give to a table that it makes."""
+
 TRANSPORT_SETTINGS = frozenset({
     "add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close", "client_protocol_version",
     "compress", "database", "decompress", "default_format", "enable_http_compression",
@@ -59,5 +68,6 @@ TRANSPORT_SETTINGS = frozenset({
 
 LARGEST_QUERY = MEBI  # bytes of statement text
 LARGEST_BODY = 16 * MEBI  # bytes of a request: the statement and its parameters
+LARGEST_INSERT = 64 * MEBI  # bytes of a writer's request, also when it is no longer compressed
 LARGEST_BUFFERED = 256 * MEBI  # bytes of a result in a format that cannot be streamed
 """Limits of the HTTP interface itself."""

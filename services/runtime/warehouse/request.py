@@ -26,15 +26,22 @@ class Question(NamedTuple):
     query_id: str
 
 
-def fields(query_string: bytes, content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
-    """The parameters of URL and form, and what is left of the body. Raises Rejected for text that is not UTF-8."""
+def parameters(query_string: bytes) -> dict[str, str]:
+    """The parameters of the URL. Raises Rejected for text that is not UTF-8."""
     try:
-        found = dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict"))
-        if content_type.startswith("multipart/form-data"):
-            return found | _form(content_type, body), b""
+        return dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise Rejected("syntax", f"the URL is not UTF-8: {error}") from None
+
+
+def fields(given: Mapping[str, str], content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
+    """The parameters of URL and form, and what is left of the body. Raises Rejected for text that is not UTF-8."""
+    if not content_type.startswith("multipart/form-data"):
+        return dict(given), body
+    try:
+        return dict(given) | _form(content_type, body), b""
     except (UnicodeDecodeError, ValueError) as error:
         raise Rejected("syntax", f"the request is not UTF-8 or not a form: {error}") from None
-    return found, body
 
 
 def _form(content_type: str, body: bytes) -> dict[str, str]:
@@ -71,13 +78,14 @@ def question(
         _settings(given),
         named,
         given.get("wait_end_of_query", "0") != "0" or not checked.selects,
-        _query_id(given.get("query_id", "")),
+        query_id(given),
     )
 
 
-def _query_id(given: str) -> str:
+def query_id(given: Mapping[str, str]) -> str:
     """The client's name for its query, or a new one: it goes into a header."""
-    return given if _QUERY_ID.fullmatch(given) else str(uuid.uuid4())
+    named = given.get("query_id", "")
+    return named if _QUERY_ID.fullmatch(named) else str(uuid.uuid4())
 
 
 def _statement(query: str, body: bytes) -> str:

@@ -1,4 +1,5 @@
-"""Who may ask: the user `reader`, from this machine without a password, from elsewhere only with one.
+"""Who may ask: the user `reader`, from this machine without a password, from elsewhere only with one. And who may
+write: the user `writer`, never without a password.
 
 Three things keep a web page in the browser of this machine's owner out: its requests say that they come from another
 site, they carry an Origin, or (DNS rebinding) a Host that is neither this machine's name nor an address.
@@ -10,20 +11,34 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 
+from pydantic import SecretStr
+
 from services.errors import Rejected
 
 USERS = frozenset({"", "default", "reader"})  # clients that are told no name send none, or `default`
+WRITER = "writer"
 
 
 class Visitors:
-    """The rule, for one password or none."""
+    """The rule, for one password or none of the reader; without one for the writer there is no writer."""
 
-    def __init__(self, password: str = ""):
-        self._password = password.encode()
+    def __init__(self, password: str = "", writer_password: str = ""):
+        self._password, self._writer_password = password.encode(), writer_password.encode()
 
-    def admit(self, peer: str, headers: Mapping[str, str], parameters: Mapping[str, str]) -> None:
-        """Return for those who may ask. Raises Rejected("login")."""
+    def admit(self, peer: str, headers: Mapping[str, str], parameters: Mapping[str, str]) -> bool:
+        """Whether this is the writer; False for a reader. Raises Rejected("login") for anybody else."""
         user, password = _credentials(headers, parameters)
+        if user == WRITER and self._writer_password:
+            if not hmac.compare_digest(password.encode(), self._writer_password):
+                raise Rejected("login", "writer: the password is wrong", hint="RAPPORT_WRITER_PASSWORD has it")
+            return True
+        self._admit_reader(peer, headers, user, password)
+        return False
+
+    def _admit_reader(self, peer: str, headers: Mapping[str, str], user: str, password: str) -> None:
+        if user == WRITER:
+            raise Rejected("login", "writer: there is no such user here, because it has no password",
+                           hint="set RAPPORT_WRITER_PASSWORD and start again")  # fmt: skip
         if user not in USERS:
             raise Rejected("login", f"{user[:60]}: there is no such user here", hint="the user is called reader")
         if self._password:
@@ -37,6 +52,11 @@ class Visitors:
             raise Rejected("login", "web pages may not ask without a password")
         if not _is_own_name(headers.get("host", "")):
             raise Rejected("login", "the Host header must be localhost or an address", hint="use http://127.0.0.1")
+
+
+def revealed(password: SecretStr | None) -> str:
+    """A password of the settings, empty when there is none."""
+    return password.get_secret_value() if password else ""
 
 
 def _credentials(headers: Mapping[str, str], parameters: Mapping[str, str]) -> tuple[str, str]:
