@@ -7,17 +7,27 @@ import os
 import shutil
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 ROOM = 1024 * 1024  # bytes that prometheus_client gives a file; ours never need more
 
 STAGE_SECONDS = Counter("rapport_stage_seconds", "CPU-bound seconds spent in a stage", ["stage"])
 STAGE_MESSAGES = Counter("rapport_stage_messages", "Messages that a stage handled", ["stage"])
+FRAME_SECONDS = Histogram("rapport_frame_seconds", "Seconds from reading a frame to its written state", ["stage"])
+PARTITIONS = Gauge("rapport_partitions", "Partitions that this worker owns", ["stage"], multiprocess_mode="max")
+REBALANCES = Counter("rapport_rebalances", "How often partitions were given to this worker", ["stage"])
+LOADED = Counter("rapport_states_loaded", "How often a partition took its state up", ["stage", "reason"])
+BEHIND = Gauge("rapport_lag_messages", "Messages of the log that a stage has not handled", ["stage"], multiprocess_mode="max")
 LAG = Gauge(
     "rapport_lag_frames", "Frames of the log that a reader has not handled", ["reader"], multiprocess_mode="max"
 )
 FAILING = Gauge("rapport_failing", "1 while a part fails and tries again", ["part"], multiprocess_mode="max")
+FRAMES = Counter("rapport_frames", "Frames handed to Kafka, by topic", ["topic"])
+FRAME_LINES = Counter("rapport_frame_lines", "Messages in these frames, by topic", ["topic"])
+DELIVERY_SECONDS = Histogram("rapport_delivery_seconds", "Seconds until Kafka had what was handed to it together")
+TRANSACTION_SECONDS = Histogram("rapport_transaction_seconds", "Seconds of a transaction on the public topics")
+WAITING = Gauge("rapport_waiting_bytes", "Bytes that a collector holds until Kafka has them", multiprocess_mode="sum")
 TRIMMED = Counter("rapport_trimmed_frames", "Frames that left the log, by topic", ["topic"])
 
 
