@@ -98,7 +98,7 @@ class Membership(Message):
     """Who owns an identifier now. Key: the identifier's profile_id(). The highest version wins.
 
     `answers` names the touchpoint whose evidence this answers, for its anchor only ("nothing changed" included).
-    `cause` is the message id of the evidence that moved the identifier.
+    `cause` is the message id of the evidence that moved the identifier; `at` the evidence's `received_at`.
     """
 
     identifier: Identifier
@@ -106,6 +106,7 @@ class Membership(Message):
     version: Count
     cause: str = ""
     answers: str = ""
+    at: Millis = 0
 
 
 class IdentityChange(Message):
@@ -125,7 +126,8 @@ class CellMessage(Message):
     `n` counts the touchpoints folded into the cell. `cell` is null when the anchor is gone to another owner, `gone`.
     `came` is the former owner, when this snapshot tells that the anchor came from there. `touchpoint` is the one that
     this snapshot was folded for; `cause` its message id, or that of the evidence that moved the anchor. `named` is the
-    identifier that names the owner, where the anchor knows it by evidence.
+    identifier that names the owner, where the anchor knows it by evidence. `at` is when it came about, by the log: the
+    `received_at` of the touchpoint, or of the evidence that moved the anchor; 0 when history was filled in.
     """
 
     owner: ProfileId
@@ -138,6 +140,7 @@ class CellMessage(Message):
     cause: str = ""
     came: ProfileId | None = None
     gone: ProfileId | None = None
+    at: Millis = 0
 
 
 class Contribution(Message):

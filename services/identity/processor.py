@@ -93,6 +93,7 @@ def _moved(evidence: Evidence, change: Change, version: int) -> Emit:
         owner=profile_id(workspace, change.now),
         version=version,
         cause=evidence.message_id,
+        at=evidence.received_at,
     )
     return Emit("membership", profile_id(workspace, change.identifier), message)
 
@@ -106,6 +107,7 @@ def _answer(evidence: Evidence, owner: str, version: int) -> Emit:
         owner=profile_id(workspace, owner),
         version=version,
         answers=evidence.message_id,
+        at=evidence.received_at,
     )
     return Emit("membership", profile_id(workspace, evidence.anchor), message)
 

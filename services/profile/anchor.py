@@ -88,12 +88,12 @@ def move(anchor: Anchor, member: Membership) -> list[CellMessage]:
     itself = profile_id(anchor.workspace, anchor.identifier)
     names = (name for name in anchor.told if profile_id(anchor.workspace, name) == anchor.owner)
     anchor.named = next(names, "") if anchor.owner != itself else ""
-    gone = [_gone(anchor, owner, member.cause) for owner in dict.fromkeys((former, itself)) if owner != anchor.owner]
-    return [*gone, snapshot(anchor, cause=member.cause, came=former)]
+    gone = [_gone(anchor, owner, member) for owner in dict.fromkeys((former, itself)) if owner != anchor.owner]
+    return [*gone, snapshot(anchor, cause=member.cause, came=former, at=member.at)]
 
 
 def snapshot(
-    anchor: Anchor, touchpoint: Touchpoint | None = None, cause: str = "", came: str | None = None
+    anchor: Anchor, touchpoint: Touchpoint | None = None, cause: str = "", came: str | None = None, at: int = 0
 ) -> CellMessage:
     """The cell as it is, for its owner. An identifier without a touchpoint has an empty one: it is known by it."""
     cell: Any = anchor.cell
@@ -108,10 +108,11 @@ def snapshot(
         touchpoint=touchpoint,
         cause=cause,
         came=came,
+        at=at,
     )
 
 
-def _gone(anchor: Anchor, owner: str, cause: str) -> CellMessage:
+def _gone(anchor: Anchor, owner: str, member: Membership) -> CellMessage:
     return CellMessage(
         workspace=anchor.workspace,
         owner=owner,
@@ -119,6 +120,7 @@ def _gone(anchor: Anchor, owner: str, cause: str) -> CellMessage:
         version=anchor.version,
         n=0,
         cell=None,
-        cause=cause,
+        cause=member.cause,
         gone=anchor.owner,
+        at=member.at,
     )

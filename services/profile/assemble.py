@@ -4,19 +4,21 @@ Who entered or exited is decided message by message, each at an instant of its o
 
 - A touchpoint's cell, at its `received_at`: what differs from what was told is because of this touchpoint. It is the
   cause of every entry.
-- A cell that came from another owner, at the frame's `now`: its former person was in those audiences that all cells
-  from there satisfy by themselves; these are told as `merged` (`split` where an identifier comes back to the profile
-  it names) and start nothing. An entry that neither side had alone is left to the next touchpoint's cell: when a log-in
-  joins two histories that follows at once, because the fold hands the log-in on after all moves.
-- A cell that is gone: with the identifier that names the profile the person is absorbed, and all audiences end as
-  `merged`; with another one it is a `split`.
+- A cell that came from another owner, at the `received_at` of the evidence that moved it: its former person was in
+  those audiences that all cells from there satisfy by themselves; these are told as `merged` (`split` where an
+  identifier comes back to the profile it names) and start nothing. An entry that neither side had alone is left to the
+  next touchpoint's cell: when a log-in joins two histories that follows at once, because the fold hands the log-in on
+  after all moves.
+- A cell that is gone, at the same instant: with the identifier that names the profile the person is absorbed, and all
+  audiences end as `merged`; with another one it is a `split`.
 - Time: before a message, and when a wake-up fires, the person goes through every instant up to then at which audiences
   may be others (turning.py), in their order. So it does not matter how early the wake-up of one of them came, nor how
   the messages of a person were cut into frames. The cause is a touchpoint of our own (`_struck`).
 
-The instants of a person never go back. When the definitions changed since the person was last judged, the person is
-judged silently first, as of the instant at which they changed: an edit of a file makes nobody enter, and keeps nobody
-from it whose time comes later.
+The frame's `now` is only the instant of what has none of its own: a cell whose history was filled in, and the coming of
+a touchpoint that was restored. The instants of a person never go back. When the definitions changed since the person
+was last judged, the person is judged silently first, as of the instant at which they changed: an edit of a file makes
+nobody enter, and keeps nobody from it whose time comes later.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +32,7 @@ from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
 from services.profile.fill import JUDGED
-from services.profile.person import Held, Person, document, joined, names, redirect
+from services.profile.person import Held, Person, document, joined, names, redirect, somebody
 from services.profile.struck import cause_of, struck
 from services.profile.turning import LATEST, Turn
 from services.profile.view import View, Views
@@ -104,15 +106,16 @@ class _Turn:
         fill = message.touchpoint is None and message.cell is not None and message.came is None
         if held is not None and (message.version, n) <= (held.version, held.n - fill):
             return  # a fill has no touchpoint more than what is held
-        touchpoint = message.touchpoint
-        self._reach(person, self._now if touchpoint is None else touchpoint.received_at)
+        if not message.at:
+            message = msgspec.structs.replace(message, at=self._now)  # type: ignore[type-var]
+        self._reach(person, message.at)
         came = message.came or (held.came if held is not None and held.cell is not None else "")
         cell = _cell(message)
         person.anchors[message.anchor] = Held(message.version, n, cell, message.named, came, message.gone or "")
         self._views.pop(person.profile_id, None)
         self._changed(person)
-        if touchpoint is not None:
-            self._touched(person, message, touchpoint)
+        if message.touchpoint is not None:
+            self._touched(person, message, message.touchpoint)
         elif fill:
             self._filled(person)
         elif message.cell is not None:
@@ -136,17 +139,12 @@ class _Turn:
             self._reach(person, self._now)
 
     def publish(self) -> None:
-        """The last state of every person that changed. Who never had a touchpoint is nobody, unless redirected."""
+        """The last state of every person that changed."""
         for owner, person in self.changes.items():
             assert isinstance(person, Person)
             self._set_wakeup(person)
-            if owner not in self._published:
-                continue
-            profile = self._profile(person)
-            if person.count > 1 or not profile.deleted or profile.redirect:
-                self.emits.append(Emit("profiles", owner, profile))
-            else:
-                person.count = 0
+            if owner in self._published:
+                self.emits.append(Emit("profiles", owner, self._profile(person)))
 
     def _set_wakeup(self, person: Person) -> None:
         """One that is set for an earlier instant stays: it finds nothing changed and sets the next."""
@@ -163,11 +161,13 @@ class _Turn:
         return found or Person(message.workspace, message.owner)
 
     def _changed(self, person: Person) -> None:
+        """There is another document from now on, if there is any. Counted by changes and not by frames, one version is
+        one document, however often and in whatever frames it is worked out."""
         owner = person.profile_id
         self.changes[owner] = person
-        if owner not in self._published:
-            self._published.add(owner)
+        if person.count or somebody(person):
             person.count += 1
+            self._published.add(owner)
         self._profiles.pop(owner, None)
 
     def _view(self, person: Person) -> View:
@@ -238,11 +238,10 @@ class _Turn:
         was, person.inside = person.inside, self._view(person).audiences
         if was == person.inside:
             return
-        at = touchpoint.received_at
         for audience in _without(was, person.inside):
-            self._tell(person, audience, "exited", "touchpoint", message.cause, at)
+            self._tell(person, audience, "exited", "touchpoint", message.cause, message.at)
         for audience in _without(person.inside, was):
-            self._tell(person, audience, "entered", "touchpoint", message.cause, at)
+            self._tell(person, audience, "entered", "touchpoint", message.cause, message.at)
             if audience in self._stage.watched:
                 self._cause(person, touchpoint, audience)
 
@@ -258,9 +257,9 @@ class _Turn:
         reason: Reason = "split" if names(person, message.anchor) else "merged"
         entered = [audience for audience in _without(now, was) if audience in alone]
         for audience in _without(was, now):
-            self._tell(person, audience, "exited", reason, message.cause, self._now)
+            self._tell(person, audience, "exited", reason, message.cause, message.at)
         for audience in entered:
-            self._tell(person, audience, "entered", reason, message.cause, self._now)
+            self._tell(person, audience, "entered", reason, message.cause, message.at)
         person.inside = tuple(sorted({*was, *entered} & {*now}))
 
     def _gone(self, person: Person, message: CellMessage) -> None:
@@ -268,9 +267,9 @@ class _Turn:
         was, person.inside = person.inside, () if absorbed else self._view(person).audiences
         reason: Reason = "merged" if absorbed else "split"
         for audience in _without(was, person.inside):
-            self._tell(person, audience, "exited", reason, message.cause, self._now)
+            self._tell(person, audience, "exited", reason, message.cause, message.at)
         for audience in _without(person.inside, was):
-            self._tell(person, audience, "entered", reason, message.cause, self._now)
+            self._tell(person, audience, "entered", reason, message.cause, message.at)
 
     def _tell(self, person: Person, audience: str, change: Change, reason: Reason, cause: str, at: int) -> None:
         told = AudienceChange(

@@ -142,7 +142,7 @@ class _Turn:
     def _fold(self, anchor: Anchor, touchpoint: Touchpoint) -> None:
         anchor.cell = add(anchor.cell, touchpoint, self._definitions)
         anchor.n += 1
-        message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id)
+        message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id, at=touchpoint.received_at)
         self.emits.append(Emit("cells", anchor.owner, message))
         if touchpoint.group_id:
             self._contribute(anchor, touchpoint)

@@ -25,7 +25,7 @@ class Held(msgspec.Struct, array_like=True, gc=False):
 
 
 class Person(msgspec.Struct, tag="person", omit_defaults=True, gc=False):
-    """Everything under one profile id. `count` numbers the documents that were published, `inside` are the audiences
+    """Everything under one profile id. `count` numbers the documents that there have been, `inside` are the audiences
     entered so far, as told; `judged` is the fingerprint of the definitions that were in force then.
 
     Where audiences depend on time: `at` is the instant of the last judgement (epoch ms), `due` the wake-up that is set
@@ -72,6 +72,12 @@ def redirect(person: Person) -> str | None:
         if held.gone and names(person, identifier):
             return held.gone
     return None
+
+
+def somebody(person: Person) -> bool:
+    """Whether there is anything to publish: a touchpoint, or where the id redirects to."""
+    cells = (held.cell for held in person.anchors.values())
+    return any(cell is not None and cell.touchpoints for cell in cells) or redirect(person) is not None
 
 
 def document(

@@ -23,7 +23,7 @@ from services.runtime import frames
 from services.runtime.handler import Handler
 from services.runtime.sqlite_state import SqliteState, StateFile
 
-SPAN = 1_000  # ms of log in a frame at most: within one the stages judge all by its last moment
+SPAN = 1_000  # ms of log in a frame at most: who waits for identity in one is judged after those who do not
 QUIET = 100  # ms by which wake-ups follow the clock when the log is quiet: what was received before them comes first
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas import fast
-from schemas.fast import Profile, Touchpoint
+from schemas.fast import AudienceChange, Profile, Touchpoint
 from services.identity.processor import Identity
 from services.identity.records import Component
 from services.profile import accounts
@@ -76,6 +76,11 @@ def companies(world: World) -> dict[str, Profile]:
     return found
 
 
+def told(world: World) -> list[AudienceChange]:
+    """Every audience change that anybody was told, repetitions included."""
+    return [one for (topic, _), found in world.log.topics.items() if topic == "audience-changes" for one in found]
+
+
 def run(seed: int, touchpoints: list[Touchpoint], partitions: int, faults: bool) -> World:
     world = World(seed, stages(), partitions, faults)
     world.settle(list(touchpoints))
@@ -91,6 +96,11 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         rough = run(seed, touchpoints, 3, faults=True)
         assert people(rough) == people(calm), f"seed {seed}"
         assert companies(rough) == companies(calm), f"seed {seed}"
+        received = {one.message_id: one.received_at for one in touchpoints}
+        for change in told(rough):  # whenever it was worked out
+            _, _, due = change.cause.partition("@")
+            assert change.at == int(due or received[change.cause]), f"seed {seed}"
+            hits[change.reason] += 1
         for account in companies(calm).values():
             mine = {t.message_id: t for t in touchpoints if f"account:{t.group_id}" in account.identifiers}
             assert account.touchpoints == len(mine)
@@ -100,7 +110,7 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         hits["lost"] += rough.lost
         components = [c for c in calm.records("identity").values() if isinstance(c, Component)]
         hits["refused link"] += sum(link.refused for component in components for link in component.links.values())
-        hits["merged"] += sum(len(fast.loads(p)["identifiers"]) > 1 for p in people(calm).values())
+        hits["several identifiers"] += sum(len(fast.loads(p)["identifiers"]) > 1 for p in people(calm).values())
         hits["moved by time"] += any(c.reason == "time" for c in calm.log.topics["audience-changes", 0])
         hits["left for good"] += any(b'"left"' in p for p in people(calm).values())
         hits["duplicate"] += len(calm.log.topics["duplicates", 0])
@@ -112,9 +122,12 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
                 "zombie",
                 "lost",
                 "refused link",
-                "merged",
+                "several identifiers",
                 "duplicate",
                 "moved by time",
+                "merged",
+                "split",
+                "time",
                 "left for good",
                 "account of several",
             )
