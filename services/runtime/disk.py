@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from services.errors import RapportError
+from services.errors import RapportError, Retry
 from services.runtime import metrics
 
 RETRY = (0.2, 1.0, 2.0, 5.0)  # seconds until the next try, after so many failures in a row
@@ -22,7 +22,10 @@ _log = structlog.get_logger()
 
 
 def passes(error: BaseException) -> bool:
-    """Whether the same may work later: the disk is full, it fails, or somebody else holds the file."""
+    """Whether the same may work later: the disk is full, it fails, somebody else holds the file, or what is asked is
+    away."""
+    if isinstance(error, Retry):
+        return True
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE  # the low byte is the kind (sqlite.org/rescode)
     return isinstance(error, OSError) and error.errno in _SYSTEM

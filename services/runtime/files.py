@@ -8,10 +8,11 @@ clickhouse/    chdb                                  warehouse
 run.json       the running platform's ports and key  rapport up
 """
 
+import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 
 class Files(NamedTuple):
@@ -63,6 +64,18 @@ class Running(NamedTuple):
     def url(self) -> str:
         host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # which is every address of this machine
         return f"http://{host}:{self.port}"
+
+
+def lock(files: Files) -> IO[str] | None:
+    """The lock of the folder, which is made; it lasts until the file is closed. None while another process has it."""
+    files.folder.mkdir(parents=True, exist_ok=True)
+    held = files.lock.open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        return None
+    return held
 
 
 def announce(files: Files, running: Running) -> None:

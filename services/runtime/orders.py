@@ -7,7 +7,6 @@ import msgspec
 import structlog
 
 from schemas.fast import Command
-from services.errors import Rejected
 from services.profile.definitions import Definitions
 from services.runtime import backfill, frames, rebuild
 from services.runtime.followups import desk
@@ -53,13 +52,6 @@ class Orders:
         if order.command == "rebuild":
             rebuild.begin(self._state, stages, *self._come_to())
             return True
-        if order.command == "backfill":
+        if not desk.obey(self._ledger, order, self._clock()):
             backfill.order(self._state, self._definitions, order.argument)
-        elif order.command == "resend":
-            desk.send_again(self._ledger, [order.argument], self._clock())
-        else:
-            try:
-                desk.restore(self._ledger, order.argument.encode().split(b"\n"), self._clock())
-            except Rejected as wrong:
-                _log.error("the ledger's rows were not restored", reason=wrong.reason)
         return False

@@ -1,6 +1,5 @@
 """A whole platform on one machine: the lock on its data folder, its files, its processes, and where to reach it."""
 
-import fcntl
 import os
 import secrets
 import socket
@@ -14,7 +13,7 @@ from services.runtime import clock, disk, frames, metrics
 from services.runtime.collector import serve as serve_collector
 from services.runtime.engine_process import serve as serve_engine
 from services.runtime.family import Family, Member
-from services.runtime.files import Files, Running, announce, find_running
+from services.runtime.files import Files, Running, announce, find_running, lock
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 from services.runtime.warehouse.process import serve as serve_warehouse
@@ -90,19 +89,14 @@ class Platform:
 
     def _take_folder(self) -> None:
         with disk.explained(self._files.folder):
-            self._files.folder.mkdir(parents=True, exist_ok=True)
-            lock = self._files.lock.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
+            self._lock = lock(self._files)
+        if self._lock is None:
             running = find_running(self._files)
             where = f" at {running.url} (process {running.pid})" if running else ""
             raise RapportError(
                 f"another Rapport already runs on {self._files.folder}{where}:"
                 " stop it first, or give this one a folder of its own with --data"
-            ) from None
-        self._lock = lock
+            )
 
 
 def _free_port(host: str) -> int:

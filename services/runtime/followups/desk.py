@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
+import structlog
 
 from schemas import fast
-from schemas.fast import Action
+from schemas.fast import Action, Command
 from services.errors import Rejected
 from services.runtime import frames
 from services.runtime.followups.ledger import Ledger, Send, Status, insert, rows, told
@@ -16,10 +17,25 @@ AGAIN: tuple[Status, ...] = ("dead", "failed", "uncertain")  # ended badly
 NAMED: tuple[Status, ...] = (*AGAIN, "held")  # may be sent again by a person who names it: what held it may be over
 _EVERY: tuple[Status, ...] = get_args(Status)
 _action = msgspec.json.Decoder(Action).decode
+_log = structlog.get_logger()
 _OPEN = ("waiting", "attempting")
 _Line: Any = msgspec.defstruct(
     "_Line", [("v", Literal[1]), *(Send.__annotations__ | {"action": Action}).items()], forbid_unknown_fields=True
 )
+
+
+def obey(ledger: Ledger, order: Command, now: int) -> bool:
+    """Carry out an order about the ledger. Returns False when it is about something else."""
+    if order.command == "resend":
+        send_again(ledger, [order.argument], now)
+        return True
+    if order.command != "restore-ledger":
+        return False
+    try:
+        restore(ledger, order.argument.encode().split(b"\n"), now)
+    except Rejected as wrong:
+        _log.error("the ledger's rows were not restored", reason=wrong.reason)
+    return True
 
 
 def send_again(ledger: Ledger, keys: Sequence[str], now: int) -> list[str]:
