@@ -39,6 +39,7 @@ _ALL = (
     Topic("profiles", wire.Profile, "profile_id", ("assemble",), ("warehouse",), True, False, retention=None),
     Topic("accounts", wire.Profile, "profile_id", ("accounts",), ("rules", "warehouse"), True, False, retention=None),
     Topic("audience-changes", wire.AudienceChange, "profile_id", ("assemble",), ("warehouse",), True, False),
+    Topic("events", wire.Event, "profile_id", ("assemble",), (), True, False),
     Topic("actions", wire.Action, "profile_id", ("rules",), ("delivery", "warehouse"), True, False),
     Topic("deliveries", wire.Delivery, "key", ("delivery",), ("warehouse",)),
 )

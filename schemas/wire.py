@@ -207,6 +207,32 @@ class Cause(Message):
     profile: Profile
 
 
+class Event(Message):
+    """What a customer did, with who they were at that moment: a touchpoint for sinks and SQL over streams. Public,
+    if it is switched on (RAPPORT_EVENTS). Key: profile_id.
+
+    `profile_id` is as of then and is not corrected: when profiles merge or split, identity-changes says which
+    identifiers went where, and `anchor` is one of them. For people as they are now follow `redirect` in profiles, or
+    join by `anchor`. One may come twice, after a crash or as `restored`: (workspace, anchor, message_id) names it.
+    """
+
+    profile_id: ProfileId
+    anchor: Identifier
+    identifiers: tuple[Identifier, ...]
+    message_id: MessageId
+    type: Type
+    event: str = ""
+    source: str
+    channel: str
+    group_id: str = ""
+    timestamp: Millis
+    received_at: Millis
+    restored: bool = False
+    properties: Json
+    traits: Json
+    context: Json
+
+
 class Action(Message):
     """A follow-up to be made. Public. Key: profile_id.
 
@@ -287,6 +313,6 @@ class Command(Message):
 
 
 Wire = (
-    Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Contribution, Profile, AudienceChange, Cause, Action,
-    Delivery, Duplicate, RejectedItem, Command,
+    Touchpoint, Evidence, Membership, IdentityChange, CellMessage, Contribution, Profile, AudienceChange, Cause, Event,
+    Action, Delivery, Duplicate, RejectedItem, Command,
 )  # fmt: skip

@@ -114,6 +114,11 @@ def _audience_change(it: fast.AudienceChange) -> str:
     return f"{instant(it.at)}  {it.profile_id}  {it.change} {it.audience}  ({it.reason}, {it.cause})"
 
 
+def _event(it: fast.Event) -> str:
+    what = f"{it.type} {it.event}".strip()
+    return f"{instant(it.timestamp)}  {what:<28}  {it.profile_id}  {it.anchor}  [{it.source}]"
+
+
 def _action(it: fast.Action) -> str:
     return f"{instant(it.decided_at)}  {it.profile_id}  {it.rule}: {it.kind}  ({it.key})"
 
@@ -127,6 +132,7 @@ _LINES: dict[str, Any] = {
     "RejectedItem": _rejected,
     "Profile": _profile,
     "AudienceChange": _audience_change,
+    "Event": _event,
     "Action": _action,
     "Delivery": _delivery,
 }

@@ -31,6 +31,7 @@ from services.conditions.subject import event_name
 from services.processor import WAKEUPS, Emit, Frame, Outcome, Wakeup
 from services.profile.cell import Cell, decode
 from services.profile.definitions import Definitions
+from services.profile.event import event
 from services.profile.fill import JUDGED
 from services.profile.person import Held, Person, document, joined, names, redirect, somebody
 from services.profile.struck import cause_of, struck
@@ -46,7 +47,7 @@ class Assemble:
     """The processor. `triggers` are the events and `watched` the audiences that some rule listens to: only they become
     causes (None: all of them). `generation` grows with every rebuild, and the versions of profiles with it. What fell
     due up to `past` (epoch ms) was dealt with before a rebuild: it is told, but as restored. `since` is when these
-    definitions came into force."""
+    definitions came into force. With `events` every touchpoint is published with its person."""
 
     name = "assemble"
     inputs = ("cells",)
@@ -60,8 +61,10 @@ class Assemble:
         watched: Iterable[str] | None = None,
         past: int = 0,
         since: int = LATEST,
+        events: bool = False,
     ):
         self.definitions, self.generation, self.past, self.since = definitions, generation, past, since
+        self.events = events
         self.views = Views(definitions, VIEWS)
         self.triggers = None if triggers is None else frozenset(triggers)
         self.watched = frozenset(dict(definitions.who) if watched is None else watched)
@@ -230,6 +233,8 @@ class _Turn:
     def _touched(self, person: Person, message: CellMessage, touchpoint: Touchpoint) -> None:
         if touchpoint.restored and self._definitions.clocks:
             person.past = max(person.past, self._now)
+        if self._stage.events:
+            self.emits.append(Emit("events", person.profile_id, event(person.profile_id, touchpoint)))
         triggers = self._stage.triggers
         if triggers is None or event_name(touchpoint) in triggers:
             self._cause(person, touchpoint, "")

@@ -74,7 +74,7 @@ class World:
 
     def _engine(self) -> Engine:
         config = Config((), Limits(), DEFAULT_RULES, (), (), (), DEFINITIONS)
-        stages = processors(config, rebuild.generation(self.file.db), {}, 7)
+        stages = processors(config, rebuild.generation(self.file.db), {}, 7, events=True)
         read = archive.read_all(self.log, NoArchive(Settings(), ""))
         engine = Engine(
             self.file, stages, read, self._clock, self._turn, 100, restored_before=rebuild.restored_before(self.file.db)

@@ -22,6 +22,7 @@ it as `from` after any interruption. A stream may end at any time, like every co
 """
 _COMPACTED = "Compacted: `beginning` is a snapshot, the newest document of every key, followed by what changes."
 _KEPT = "`beginning` is the oldest message that is retained (30 days, RAPPORT_LOG_HOURS)."
+_SWITCHED = "Empty unless the platform runs with RAPPORT_EVENTS=true."
 _FROM = "`beginning`, `now`, or the position of the last line that was dealt with"
 _FOLLOW = "false: end where the topic ends now, instead of waiting for more"
 _GONE = "start again with from=beginning, and throw away what you have kept: it may hold what is no longer so"
@@ -56,7 +57,7 @@ def router(following: Following, definitions: Definitions, guard: Any) -> APIRou
     api = APIRouter(prefix="/v1/streams", tags=["Streams"], dependencies=[guard])
     for name, topic in TOPICS.items():
         if topic.public:
-            about = f"{_KEPT if topic.retention else _COMPACTED}\n{_WHAT}"
+            about = f"{_KEPT if topic.retention else _COMPACTED} {_SWITCHED if name == 'events' else ''}\n{_WHAT}"
             route = _route(following, topic, documents_of(topic, definitions))
             api.add_api_route(
                 f"/{name}", route, summary=f"Follow {name}", description=about, responses=_ANSWERS,
