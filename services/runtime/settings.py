@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     kafka_user: str = Field("", description="who we are for Kafka, where it asks (sasl_plaintext, sasl_ssl)")
     kafka_password: SecretStr | None = None
     kafka_ca: Path | None = Field(None, description="a file of certificates (PEM) that Kafka's must come from")
+    kafka_linger: int = Field(5, ge=0, le=1_000, description="ms that a collector gathers events into a frame at least")
     redis: Annotated[str, Field(pattern=r"^rediss?://")] = Field(
         "redis://127.0.0.1:6379/0", description="where Redis is, as a URL without a password"
     )

@@ -78,6 +78,7 @@ class TopicReader:
         while part.lines < limit and (self._held < MOST_HELD or not part.frames):
             if not self._fetch(0.0 if part.frames else wait):
                 break
+            wait = 0.0
         found = _taken(part, limit)
         self._held -= sum(len(frame.body) for frame in found)
         if not found and self._away:
