@@ -60,8 +60,8 @@ class Broker:
 
     def start(self) -> None:
         """Start it; it says nothing about being ready."""
-        settings = f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}"
-        command = [*_java(*self._options, settings), "kafka.Kafka", "server.properties"]
+        logs = (f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}", "-Dlog4j.shutdownHookEnabled=false")
+        command = [*_java(*self._options, *logs), "kafka.Kafka", "server.properties"]
         self.process.start(command, place=self.place)
 
     def restart(self) -> None:
@@ -79,10 +79,15 @@ class Kafka:
     """`brokers` are there before `start`, so that another process can use them on a Kafka that runs already."""
 
     def __init__(self, folder: Path, ports: Sequence[int], heap: int = HEAP, options: Sequence[str] = ()):
-        self._folder = folder
+        self.name, self._folder = "Kafka", folder
         memory = (f"-Xmx{heap}m", f"-Xms{heap // 4}m", *options)
         self.brokers = [Broker(folder, node, port, memory) for node, port in enumerate(ports, 1)]
         self.address = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+
+    @property
+    def processes(self) -> list[Process]:
+        """One for each broker."""
+        return [broker.process for broker in self.brokers]
 
     def start(self) -> None:
         """Prepare the folders, start all brokers, wait until each is one of the cluster."""
@@ -96,10 +101,10 @@ class Kafka:
 
     def stop(self) -> None:
         """Stop all brokers cleanly; kill those that do not in time."""
-        for broker in self.brokers:
-            broker.process.ask_to_stop()
-        for broker in self.brokers:
-            broker.process.stop()
+        for process in self.processes:
+            process.ask_to_stop()
+        for process in self.processes:
+            process.stop()
 
     def _prepare(self) -> None:
         """Each broker's settings, with the ports of this time; new folders are given their format."""

@@ -48,7 +48,7 @@ class Process:
         return pid if born(pid) == Born(pid, ticks) else None
 
     def start(
-        self, command: Sequence[str], *, place: Path | None = None, said: bytes = b"",
+        self, command: Sequence[str], place: Path | None = None, *, said: bytes = b"",
         environment: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Start it in the folder `place` (else the cluster's), and give it `said` on its standard input. Ctrl-C on our

@@ -25,7 +25,8 @@ class Redis:
     """Its process, and the folder `redis` with its data."""
 
     def __init__(self, folder: Path, port: int, password: str = ""):
-        self.process, self.port = Process(folder, "redis"), port
+        self.name, self.process, self.port = "Redis", Process(folder, "redis"), port
+        self.processes = [self.process]
         self._place, self._password = folder / "redis", password
         self.url = f"redis://{LOOPBACK}:{port}/0"
 
