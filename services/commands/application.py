@@ -21,6 +21,7 @@ _PANELS = {
         "demo": ("demo.command", "demo", "See it work on 69,659 real purchases and one story."),
         "up": ("up", "up", "Run the platform until Ctrl-C."),
         "cluster": ("cluster", "CLUSTER", "Run it on Kafka, Redis and ClickHouse on this machine."),
+        "worker": ("worker", "worker", "Run one process of a distributed platform."),
         "topics": ("topics", "TOPICS", "Make and list the topics on Kafka."),
         "clickhouse": ("clickhouse", "clickhouse", "Run a ClickHouse interface on this machine (chdb)."),
         "check-config": ("check_config", "check_config", "Check a configuration folder."),

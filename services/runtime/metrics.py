@@ -18,10 +18,16 @@ FRAME_SECONDS = Histogram("rapport_frame_seconds", "Seconds from reading a frame
 PARTITIONS = Gauge("rapport_partitions", "Partitions that this worker owns", ["stage"], multiprocess_mode="max")
 REBALANCES = Counter("rapport_rebalances", "How often partitions were given to this worker", ["stage"])
 LOADED = Counter("rapport_states_loaded", "How often a partition took its state up", ["stage", "reason"])
-BEHIND = Gauge("rapport_lag_messages", "Messages of the log that a stage has not handled", ["stage"], multiprocess_mode="max")
+BEHIND = Gauge(
+    "rapport_lag_messages", "Messages of the log that a stage has not handled", ["stage"], multiprocess_mode="max"
+)
 LAG = Gauge(
     "rapport_lag_frames", "Frames of the log that a reader has not handled", ["reader"], multiprocess_mode="max"
 )
+WAREHOUSE_LAG = Gauge(
+    "rapport_warehouse_lag_frames", "Frames of a topic that the warehouse has yet to copy", ["topic"],
+    multiprocess_mode="max",
+)  # fmt: skip
 FAILING = Gauge("rapport_failing", "1 while a part fails and tries again", ["part"], multiprocess_mode="max")
 FRAMES = Counter("rapport_frames", "Frames handed to Kafka, by topic", ["topic"])
 FRAME_LINES = Counter("rapport_frame_lines", "Messages in these frames, by topic", ["topic"])

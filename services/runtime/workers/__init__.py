@@ -1,0 +1,1 @@
+"""The processes of a distributed platform: what `rapport worker NAME` runs."""

@@ -1,0 +1,106 @@
+"""`rapport worker STAGE…`: one process that works on partitions of one or several stages, as many as there are of it.
+
+Workers of a stage share its partitions. What they have in common lies in Redis: when each rule went live, and since
+when the definitions are in force.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from schemas.topics import TOPICS
+from services.configuration import Config, load_config
+from services.pipeline import processors
+from services.processor import Processor
+from services.runtime.clock import wall
+from services.runtime.kafka import topics
+from services.runtime.kafka.producer import FrameProducer
+from services.runtime.kafka.publisher import KafkaPublisher
+from services.runtime.redis import heartbeat
+from services.runtime.redis.about import About, fingerprint
+from services.runtime.redis.connection import connect, connect_async
+from services.runtime.redis.state import RedisState
+from services.runtime.settings import Settings
+from services.runtime.workers.engine import Means, Stage
+from services.runtime.workers.health import answering
+
+ENDING = 20.0  # seconds that the other stages get to end when one has
+
+
+def serve(settings: Settings, stages: Sequence[str], ready: Callable[[Any], None]) -> None:
+    """Work until SIGTERM. Says its health port when it is ready. Raises RapportError when it cannot start, or when log
+    and state do not belong together."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Worker(settings, stages).run(ready))
+
+
+class _Worker:
+    """The stages of this process, with what they share with those of others."""
+
+    def __init__(self, settings: Settings, names: Sequence[str]):
+        topics.check(settings)
+        self._settings, self._names, config = settings, names, load_config(settings.config)
+        made = _agreed(settings, config)
+        self._processors = [stage for stage in made if stage.name in names]
+        self._stages: list[Stage] = []
+
+    async def run(self, ready: Callable[[Any], None]) -> None:
+        settings = self._settings
+        self._redis, self._frames = connect_async(settings), FrameProducer(settings, "-".join(self._names))
+        self._stages = [self._stage(processor) for processor in self._processors]
+        for one in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(one, self._stop)
+        try:
+            async with answering(settings.host, settings.health_port, self._reasons) as port:
+                ready(port)
+                await self._work()
+        finally:
+            await self._frames.close()
+            await self._redis.aclose()
+
+    def _stage(self, processor: Processor) -> Stage:
+        settings, name = self._settings, processor.name
+        inputs = [topic for topic in processor.inputs if TOPICS[topic].frames]
+        means = Means(
+            state=lambda partition: RedisState(self._redis, name, partition, processor.record),
+            publisher=lambda partition: KafkaPublisher(settings, self._frames, name, partition),
+            lost=partial(heartbeat.lost, self._redis),
+            slowest=lambda: heartbeat.slowest(self._redis, "fold", settings.partitions),
+            clock=wall,
+        )
+        return Stage(processor, topics.incarnations(inputs, settings), means, settings)
+
+    async def _work(self) -> None:
+        """Until the stages are stopped, or one of them ends: then all do. Raises what ended it."""
+        running = [asyncio.create_task(stage.run(), name=stage.name) for stage in self._stages]
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        self._stop()
+        await asyncio.wait(running, timeout=ENDING)
+        for one in running:
+            if one.done():
+                one.result()
+
+    def _stop(self) -> None:
+        for stage in self._stages:
+            stage.stop()
+
+    def _reasons(self) -> list[str]:
+        return [reason for stage in self._stages for reason in stage.reasons()]
+
+
+def _agreed(settings: Settings, config: Config) -> list[Processor]:
+    """Every stage, by what this worker and all others hold to."""
+    client = connect(settings)
+    try:
+        about, now = About(client), wall()
+        about.settle(settings.partitions, settings.dedup_days)
+        live = about.go_live({(rule.workspace, rule.name): rule.fingerprint() for rule in config.rules}, now)
+        since = about.in_force(config.definitions.fingerprint, now, settings.partitions)
+        about.announce(fingerprint(config))
+        return processors(config, about.generation(), live, settings.dedup_days, since=since, events=settings.events)
+    finally:
+        client.close()
