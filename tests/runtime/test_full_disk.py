@@ -27,7 +27,7 @@ from services.runtime.journal import Journal
 from services.runtime.settings import Settings
 from services.runtime.sqlite_state import StateFile
 from services.runtime.trimming import Trimming
-from services.runtime.warehouse.watermarks import Watermark, Watermarks
+from services.runtime.warehouse.watermarks import Place, Watermark, WatermarkFile
 from services.runtime.warehouse.writer import Writer
 from tests.automation.causes import calling, cause, rule
 from tests.runtime.delivering import World, a_world, every, settled
@@ -171,11 +171,15 @@ class OneFrame:
     def incarnation(self, topic: str) -> str:
         return "this"
 
-    def end(self, topic: str) -> int:
-        return int(topic == "touchpoints")
+    def partitions(self, topic: str) -> list[int]:
+        return [0]
 
-    def read(self, topic: str, start: int, limit: int) -> list[frames.StoredFrame]:
-        return [frames.StoredFrame(0, 1, 0, touchpoint(0))] if topic == "touchpoints" and start == 0 else []
+    def span(self, topic: str) -> dict[int, tuple[int, int]]:
+        return {0: (0, int(topic == "touchpoints"))}
+
+    def read(self, topic: str, partition: int, start: int, limit: int) -> tuple[list[frames.StoredFrame], int]:
+        there = topic == "touchpoints" and start == 0
+        return ([frames.StoredFrame(0, 1, 0, touchpoint(0))], 1) if there else ([], start)
 
 
 class Warehouse:
@@ -193,18 +197,21 @@ class Warehouse:
 
 
 def test_the_warehouse_writer_tries_again_when_the_disk_is_full_and_moves_on_only_then(tmp_path: Path) -> None:
-    warehouse, watermarks = Warehouse(OSError(errno.ENOSPC, "No space left on device")), Watermarks(tmp_path / "w.db")
-    Writer(cast(Any, warehouse), watermarks, OneFrame(), "this").run(warehouse.stop)
-    assert warehouse.inserted == 1 and watermarks.all() == {"touchpoints": Watermark("this", 1)}
+    warehouse, watermarks = (
+        Warehouse(OSError(errno.ENOSPC, "No space left on device")),
+        WatermarkFile(tmp_path / "w.db"),
+    )
+    Writer(cast(Any, warehouse), watermarks, OneFrame()).run(warehouse.stop)
+    assert warehouse.inserted == 1 and watermarks.all() == {Place("touchpoints"): Watermark("this", 1)}
     assert not fails("warehouse")
 
 
 def test_watermarks_that_cannot_be_written_leave_no_transaction_open(tmp_path: Path) -> None:
-    watermarks = Watermarks(tmp_path / "warehouse.db")
+    watermarks = WatermarkFile(tmp_path / "warehouse.db")
     with pytest.raises(sqlite3.IntegrityError):
-        watermarks.advance({"touchpoints": Watermark(cast(Any, None), 1)})
-    watermarks.advance({"touchpoints": Watermark("this", 1)})
-    assert watermarks.all() == {"touchpoints": Watermark("this", 1)}
+        watermarks.advance({Place("touchpoints"): Watermark(cast(Any, None), 1)})
+    watermarks.advance({Place("touchpoints"): Watermark("this", 1)})
+    assert watermarks.all() == {Place("touchpoints"): Watermark("this", 1)}
 
 
 def test_a_log_that_cannot_be_trimmed_now_is_trimmed_at_a_later_round(files: Files) -> None:
@@ -212,11 +219,11 @@ def test_a_log_that_cannot_be_trimmed_now_is_trimmed_at_a_later_round(files: Fil
         now = 10**15
         state, archived, log = (
             StateFile(files.state, STAGES).db,
-            Watermarks(files.warehouse),
+            WatermarkFile(files.warehouse),
             frames.open_file(files.log),
         )
         state.execute("INSERT INTO watermarks VALUES ('fold', 'touchpoints', 7)")
-        archived.advance({"touchpoints": Watermark("this", 9)})
+        archived.advance({Place("touchpoints"): Watermark("this", 9)})
         log.execute("CREATE TRIGGER kept BEFORE DELETE ON frames BEGIN SELECT RAISE(ABORT, 'not now'); END")
         journal = Journal(files.log, lambda: now)
         rounds = asyncio.create_task(Trimming(files, Settings(), lambda: now, every=0.01).run_log(journal))

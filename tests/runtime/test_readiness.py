@@ -11,7 +11,8 @@ from services.runtime.files import Files
 from services.runtime.followups.ledger import Ledger
 from services.runtime.readiness import HALT, Readiness
 from services.runtime.sqlite_state import StateFile
-from services.runtime.warehouse.watermarks import Watermark, Watermarks
+from services.runtime.warehouse.watermarks import Place as Partition
+from services.runtime.warehouse.watermarks import Watermark, WatermarkFile
 
 
 class Place:
@@ -21,7 +22,7 @@ class Place:
         self.files, self.now, self.shown = Files(folder), 1_000.0, CollectorRegistry()
         self.failing = Gauge("rapport_failing", "", ["part"], registry=self.shown)
         self.log, self.state = frames.open_file(self.files.log), StateFile(self.files.state, STAGES).db
-        self.ledger, self.warehouse = Ledger(self.files.ledger), Watermarks(self.files.warehouse)
+        self.ledger, self.warehouse = Ledger(self.files.ledger), WatermarkFile(self.files.warehouse)
         self.readiness = Readiness(self.files, self.shown, lambda: self.now)
 
     def received(self, count: int) -> None:
@@ -31,7 +32,7 @@ class Place:
 
     def stand(self, engine: int, warehouse: int) -> None:
         self.state.execute("INSERT OR REPLACE INTO watermarks VALUES ('fold', 'touchpoints', ?)", (engine,))
-        self.warehouse.advance({"touchpoints": Watermark("this", warehouse)})
+        self.warehouse.advance({Partition("touchpoints"): Watermark("this", warehouse)})
 
     def after(self, seconds: float) -> list[str]:
         self.now += seconds

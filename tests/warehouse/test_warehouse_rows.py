@@ -28,7 +28,7 @@ def cut(lines: list[bytes], sizes: list[int], ended: bool = False) -> list[Store
 @given(SIZES, st.booleans())
 def test_every_line_is_a_row_at_its_place(sizes: list[int], ended: bool) -> None:
     lines = [touchpoint(n) for n in range(sum(sizes))]
-    batch, extra = rows.touchpoints(rows.lines_of(cut(lines, sizes, ended)))
+    batch, extra = rows.touchpoints(rows.lines_of({3: cut(lines, sizes, ended)}))
     table = rows.table(batch, "here", extra)
     assert table["payload"].to_pylist() == lines
     places = [(10 + at, index) for at, size in enumerate(sizes) for index in range(size)]
@@ -43,7 +43,7 @@ def test_of_each_profile_the_newest_document_is_kept(documents: list[tuple[str, 
         fast.dumps({"workspace": "main", "profile_id": name, "version": version, "n": n})
         for n, (name, version) in enumerate(documents)
     ]
-    kept, _ = rows.profiles(rows.lines_of(cut(lines, [len(lines)])))
+    kept, _ = rows.profiles(rows.lines_of({3: cut(lines, [len(lines)])}))
     found = {line["profile_id"]: line for line in map(fast.loads, kept.lines)}
     assert len(found) == len(kept.lines)
     for name in {name for name, _ in documents}:
@@ -55,6 +55,6 @@ def test_of_each_profile_the_newest_document_is_kept(documents: list[tuple[str, 
 def test_membership_is_kept_by_identifier_and_workspace() -> None:
     told = [("main", "a:1", 1), ("other", "a:1", 7), ("main", "a:1", 2), ("main", "b:1", 1)]
     lines = [fast.dumps({"workspace": w, "identifier": i, "version": v}) for w, i, v in told]
-    kept, extra = rows.membership(rows.lines_of(cut(lines, [2, 2])))
+    kept, extra = rows.membership(rows.lines_of({3: cut(lines, [2, 2])}))
     assert kept.lines == lines[1:]
     assert extra["identifier_id"].to_pylist() == [own_id(w, i) for w, i, _ in told[1:]]

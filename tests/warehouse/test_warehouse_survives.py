@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ import pytest
 
 from services.errors import RapportError
 from services.runtime.frames import StoredFrame
-from services.runtime.warehouse.watermarks import Watermark, Watermarks
+from services.runtime.warehouse.watermarks import Place, Watermark, WatermarkFile
 from services.runtime.warehouse.writer import Writer
 from tests.warehouse.warehouse_lines import touchpoint
 from tests.warehouse.warehouse_process import WarehouseProcess
@@ -72,40 +72,61 @@ def test_whatever_is_lost_each_touchpoint_is_there_once(process: WarehouseProces
 
 
 class Topics:
-    """Topics that end at offset 10."""
+    """Topics that hold the offsets 3 to 9 in two partitions."""
 
     life = "this"
 
     def incarnation(self, topic: str) -> str:
         return self.life
 
-    def end(self, topic: str) -> int:
-        return 10
+    def partitions(self, topic: str) -> list[int]:
+        return [0, 1]
 
-    def read(self, topic: str, start: int, limit: int) -> list[StoredFrame]:
+    def span(self, topic: str) -> dict[int, tuple[int, int]]:
+        return {0: (3, 10), 1: (3, 10)}
+
+    def read(self, topic: str, partition: int, start: int, limit: int) -> tuple[list[StoredFrame], int]:
         raise AssertionError("nothing may be read before everything fits")
 
 
+class Marks:
+    """Watermarks with one of the topic rejected, partition 1."""
+
+    def __init__(self, mark: Watermark):
+        self._mark = mark
+
+    def all(self) -> dict[Place, Watermark]:
+        return {Place("rejected", 1): self._mark}
+
+    def advance(self, marks: Mapping[Place, Watermark]) -> None:
+        raise AssertionError("nothing was read")
+
+
 @pytest.mark.parametrize(
-    ("warehouse_name", "life", "offset", "reason"),
+    ("life", "offset", "reason"),
     [
-        ("this", "this", 10, ""),
-        ("this", "other", 10, "made anew"),
-        ("this", "this", 11, "older copy"),
-        ("other", "this", 10, "not the warehouse that warehouse.db belongs to"),
+        ("this", 10, ""),
+        ("this", 3, ""),
+        ("other", 10, "made anew"),
+        ("this", 11, "rejected, partition 1, ends at offset 10, but the warehouse has read up to 11.*older copy"),
+        ("this", 2, "rejected, partition 1, begins at offset 3, but the warehouse has read up to 2 only"),
     ],
 )
-def test_a_warehouse_that_does_not_fit_its_log_is_refused(
-    tmp_path: Path, warehouse_name: str, life: str, offset: int, reason: str
-) -> None:
-    watermarks, nobody = Watermarks(tmp_path / "warehouse.db"), cast(Any, None)
-    Writer(nobody, watermarks, Topics(), "this")
-    watermarks.advance({"touchpoints": Watermark(life, offset)})
+def test_a_warehouse_that_does_not_fit_its_log_is_refused(life: str, offset: int, reason: str) -> None:
+    writer = Writer(cast(Any, None), Marks(Watermark(life, offset)), Topics())
     if not reason:
-        Writer(nobody, watermarks, Topics(), warehouse_name)
+        writer.take_up()
         return
     with pytest.raises(RapportError, match=reason):
-        Writer(nobody, watermarks, Topics(), warehouse_name)
+        writer.take_up()
+
+
+def test_watermarks_of_another_warehouse_are_refused(tmp_path: Path) -> None:
+    watermarks = WatermarkFile(tmp_path / "warehouse.db")
+    watermarks.belong_to("this")
+    watermarks.belong_to("this")
+    with pytest.raises(RapportError, match=r"not the warehouse that warehouse.db belongs to"):
+        watermarks.belong_to("other")
 
 
 def refusal(process: WarehouseProcess) -> str:

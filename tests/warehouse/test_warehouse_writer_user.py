@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 def table(first: int, count: int) -> pa.Table:
     lines = b"\n".join(touchpoint(n) for n in range(first, first + count))
-    kept, extra = rows.touchpoints(rows.lines_of([StoredFrame(first, count, 0, lines)]))
+    kept, extra = rows.touchpoints(rows.lines_of({0: [StoredFrame(first, count, 0, lines)]}))
     return rows.table(kept, "life", extra)
 
 

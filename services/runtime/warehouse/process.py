@@ -17,7 +17,7 @@ from services.runtime.warehouse.engine import Engine
 from services.runtime.warehouse.listening import answer, listen
 from services.runtime.warehouse.topic_files import TopicFiles
 from services.runtime.warehouse.visitors import Visitors, revealed
-from services.runtime.warehouse.watermarks import Watermarks
+from services.runtime.warehouse.watermarks import WatermarkFile
 from services.runtime.warehouse.writer import Writer
 
 _log = structlog.get_logger()
@@ -32,11 +32,13 @@ def serve(settings: Settings, ready: Callable[[Any], None]) -> None:
             listener = stack.enter_context(listen(settings.clickhouse_port))
             engine = Engine(files.clickhouse)
             stack.callback(engine.close)
-            watermarks = Watermarks(files.warehouse)
+            watermarks = WatermarkFile(files.warehouse)
             stack.callback(watermarks.close)
             topics = TopicFiles(files)
             stack.callback(topics.close)
-            writer = Writer(engine.writer, watermarks, topics, migrations.apply(engine.writer))
+            watermarks.belong_to(migrations.apply(engine.writer))
+            writer = Writer(engine.writer, watermarks, topics)
+            writer.take_up()  # what does not fit is told before anybody is answered
             endpoint = Endpoint(engine, Visitors(revealed(settings.reader_password)))
             stack.callback(endpoint.close)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ClickHouse's threads hear Ctrl-C; our parent stops us

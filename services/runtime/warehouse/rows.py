@@ -5,7 +5,7 @@ and sending every column costs 12 µs of Python and 30 in all; JSONEachRow lines
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -42,8 +42,9 @@ class _Document(msgspec.Struct):
 
 
 class Batch(NamedTuple):
-    """Lines with their places: `offsets` of their frames and `indexes` in these."""
+    """Lines with their places: `partitions` and `offsets` of their frames and `indexes` in these."""
 
+    partitions: list[int]
     offsets: list[int]
     indexes: list[int]
     lines: Lines
@@ -52,19 +53,19 @@ class Batch(NamedTuple):
 Shape = Callable[[Batch], tuple[Batch, dict[str, Any]]]  # which lines become rows, and their further columns
 
 
-def lines_of(frames: Sequence[StoredFrame]) -> Batch:
-    """The lines of the frames, in order."""
-    offsets: list[int] = []
-    indexes: list[int] = []
-    lines: Lines = []
-    for frame in frames:
-        found = frame.body.split(b"\n")
-        if not found[-1]:
-            found.pop()
-        lines += found
-        offsets += [frame.offset] * len(found)
-        indexes += range(len(found))
-    return Batch(offsets, indexes, lines)
+def lines_of(read: Mapping[int, Sequence[StoredFrame]]) -> Batch:
+    """The lines of the frames that were read of each partition, in order."""
+    batch = Batch([], [], [], [])
+    for partition, frames in read.items():
+        for frame in frames:
+            found = frame.body.split(b"\n")
+            if not found[-1]:
+                found.pop()
+            batch.lines.extend(found)
+            batch.partitions.extend([partition] * len(found))
+            batch.offsets.extend([frame.offset] * len(found))
+            batch.indexes.extend(range(len(found)))
+    return batch
 
 
 def table(batch: Batch, incarnation: str, extra: dict[str, Any]) -> pa.Table:
@@ -72,7 +73,7 @@ def table(batch: Batch, incarnation: str, extra: dict[str, Any]) -> pa.Table:
     count = len(batch.lines)
     columns = {
         "incarnation": repeated(incarnation, count),
-        "partition": _numbers(pa.uint16(), "H", [0] * count),
+        "partition": _numbers(pa.uint16(), "H", batch.partitions),
         "offset": _numbers(pa.uint64(), "Q", batch.offsets),
         "index": _numbers(pa.uint32(), "I", batch.indexes),
         "payload": _texts(batch.lines),

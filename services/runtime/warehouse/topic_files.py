@@ -1,6 +1,7 @@
 """The topics as the warehouse reads them: from the SQLite files that the other processes write."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 
 from services.runtime import frames
@@ -26,13 +27,19 @@ class TopicFiles:
         """Which life of its file this is."""
         return frames.incarnation(self._file(topic))
 
-    def end(self, topic: str) -> int:
-        """The offset that the next frame will get."""
-        return frames.end(self._file(topic), topic)
+    def partitions(self, topic: str) -> Sequence[int]:
+        """All there are."""
+        return (0,)
 
-    def read(self, topic: str, start: int, limit: int) -> list[StoredFrame]:
-        """The frames from `start` on, until they hold about `limit` lines."""
-        return frames.read(self._file(topic), topic, start, limit)
+    def span(self, topic: str) -> dict[int, tuple[int, int]]:
+        """The first offset that is still there, and the one that the next frame will get."""
+        file = self._file(topic)
+        return {0: (frames.beginning(file, topic), frames.end(file, topic))}
+
+    def read(self, topic: str, partition: int, start: int, limit: int) -> tuple[list[StoredFrame], int]:
+        """The frames from `start` on, until they hold about `limit` lines, and the offset after them."""
+        found = frames.read(self._file(topic), topic, start, limit)
+        return found, found[-1].offset + 1 if found else start
 
     def close(self) -> None:
         """Close the files."""

@@ -1,10 +1,11 @@
-"""How far the warehouse has read each topic: a SQLite file of its own, with synchronous=FULL."""
+"""How far the warehouse has read each topic: the port, and embedded a SQLite file with synchronous=FULL."""
 
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from services.errors import RapportError
 from services.runtime import frames
 
 _TABLES = """
@@ -20,8 +21,25 @@ class Watermark(NamedTuple):
     offset: int
 
 
-class Watermarks:
-    """The file, open for its one writer."""
+class Place(NamedTuple):
+    """A partition of a topic. The embedded log's topics have one."""
+
+    topic: str
+    partition: int = 0
+
+
+class Watermarks(Protocol):
+    """What is noted after rows were inserted, and says where to read on."""
+
+    def all(self) -> dict[Place, Watermark]:
+        """Every watermark."""
+
+    def advance(self, marks: Mapping[Place, Watermark]) -> None:
+        """Note these. When it returns they are as lasting as the rows, and a crash leaves all of them or none."""
+
+
+class WatermarkFile:
+    """The file, open for its one writer. It knows the partition 0 alone."""
 
     def __init__(self, path: Path):
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -29,23 +47,23 @@ class Watermarks:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_TABLES)
 
-    def warehouse(self) -> str | None:
-        """The name of the warehouse that these watermarks belong to; None for a new file."""
-        row = self._db.execute("SELECT value FROM about WHERE name = 'warehouse'").fetchone()
-        return str(row[0]) if row else None
-
     def belong_to(self, warehouse: str) -> None:
-        """Note the warehouse that a new file belongs to."""
+        """Note the warehouse that a new file belongs to. Raises RapportError when an old one belongs to another."""
         self._db.execute("INSERT OR IGNORE INTO about VALUES ('warehouse', ?)", (warehouse,))
+        if self._db.execute("SELECT value FROM about WHERE name = 'warehouse'").fetchone() != (warehouse,):
+            raise RapportError(
+                "clickhouse/ is not the warehouse that warehouse.db belongs to. Put the old clickhouse/ back, or delete"
+                " warehouse.db to fill this one with what the log still holds"
+            )
 
-    def all(self) -> dict[str, Watermark]:
+    def all(self) -> dict[Place, Watermark]:
         """Every topic's watermark."""
         rows = self._db.execute("SELECT topic, incarnation, offset FROM watermarks")
-        return {topic: Watermark(incarnation, offset) for topic, incarnation, offset in rows}
+        return {Place(topic): Watermark(incarnation, offset) for topic, incarnation, offset in rows}
 
-    def advance(self, marks: Mapping[str, Watermark]) -> None:
+    def advance(self, marks: Mapping[Place, Watermark]) -> None:
         """Set these, on disk when this returns, all in one transaction."""
-        rows = [(topic, mark.incarnation, mark.offset) for topic, mark in marks.items()]
+        rows = [(place.topic, mark.incarnation, mark.offset) for place, mark in marks.items()]
         with frames.transaction(self._db):
             self._db.executemany("INSERT OR REPLACE INTO watermarks VALUES (?, ?, ?)", rows)
 
