@@ -1,12 +1,16 @@
-"""Write the JSON Schema of every message to schemas/json: `make schemas`. The same models give the same bytes."""
+"""Write what follows from the models: the JSON Schema of every message to schemas/json, and schemas/asyncapi.json.
+
+`make schemas`. The same models give the same bytes.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from schemas import wire
+from schemas import asyncapi, wire
 
 FOLDER = Path(__file__).parent / "json"
+ASYNCAPI = Path(__file__).parent / "asyncapi.json"
 
 
 def json_schema(model: type[wire.Message]) -> str:
@@ -24,7 +28,7 @@ def texts() -> dict[str, str]:
 
 
 def main() -> None:
-    """Bring the folder up to date; files of messages that are no more go."""
+    """Bring the files up to date; those of messages that are no more go."""
     FOLDER.mkdir(exist_ok=True)
     wanted = texts()
     for stale in FOLDER.glob("*.schema.json"):
@@ -32,6 +36,7 @@ def main() -> None:
             stale.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    ASYNCAPI.write_text(asyncapi.document(), encoding="utf-8")
 
 
 if __name__ == "__main__":
