@@ -16,6 +16,7 @@ from services.runtime.journal import Journal
 from services.runtime.profiles import ProfileReader
 from services.runtime.readiness import Readiness
 from services.runtime.settings import Settings
+from services.runtime.sqlite_records import SqliteRecords
 from services.runtime.streams import api as streams
 from services.runtime.streams.following import Following
 from services.runtime.timeline import WarehouseTimeline
@@ -39,7 +40,7 @@ async def _serve(settings: Settings, ready: Callable[[Any], None]) -> None:
     listener = collecting.listen(settings.host, settings.port)
     following, shown = Following(files.state), collecting.registry()
     given = collecting.Given(
-        journal, clock, ProfileReader(files.state, config.identity, config.definitions, clock),
+        journal, clock, ProfileReader(SqliteRecords(files.state), config.identity, config.definitions, clock),
         WarehouseTimeline(settings, f"http://127.0.0.1:{settings.clickhouse_port}"),
         Readiness(files, shown).reasons, streams.router(following, config.definitions, guard.reader(settings)), shown,
     )  # fmt: skip

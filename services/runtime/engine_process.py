@@ -32,6 +32,7 @@ from services.runtime.mail_back.links import links_of
 from services.runtime.orders import Orders
 from services.runtime.profiles import ProfileReader
 from services.runtime.settings import Settings
+from services.runtime.sqlite_records import SqliteRecords
 from services.runtime.sqlite_state import StateFile
 from services.runtime.trimming import EVERY, Trimming
 
@@ -159,12 +160,13 @@ class EngineProcess:
     def _delivery(self) -> Delivery:
         """Delivery with its ways out. Secrets of webhooks are environment variables named by the rules."""
         settings, config = self._settings, self._config
-        people = ProfileReader(self._files.state, config.identity, config.definitions, self._clock)
+        records = SqliteRecords(self._files.state)
+        people = ProfileReader(records, config.identity, config.definitions, self._clock)
         senders = ways_out.senders(settings, os.environ)
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,
-            bounced=BouncedAddresses(self._files.state), unknown=self._reads_again, account=people.account,
+            bounced=BouncedAddresses(records), unknown=self._reads_again, account=people.account,
         )  # fmt: skip
 
     def _reads_again(self) -> bool:

@@ -1,4 +1,5 @@
-"""What the runtime needs of an engine: a state that is written atomically and behind a fence, and a way to publish.
+"""What the runtime needs of an engine: a state that is written atomically and behind a fence, and read by others, and a
+way to publish.
 
 Each port has one contract suite (tests/contracts/) that runs over every adapter.
 """
@@ -48,6 +49,16 @@ class State(Protocol):
 
     async def write(self, token: int, write: Write) -> int:
         """All of it or nothing. Returns the new token; raises Fenced when `token` is not the present one."""
+
+
+class Records(Protocol):
+    """What all stages keep, for who only looks at it: as it was last made durable. Any thread may ask."""
+
+    def find(self, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """The records of these (stage, key) as msgpack, in this order; None where there is none."""
+
+    def generation(self) -> int:
+        """Which generation of records it is (services/runtime/rebuild.py)."""
 
 
 class Publisher(Protocol):

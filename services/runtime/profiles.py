@@ -1,10 +1,6 @@
-"""Look people up in the state file, from any process: two gets for an identifier or an id, whoever merged with whom."""
+"""Look people up in what the stages keep: two gets for an identifier or an id, whoever merged with whom."""
 
-import sqlite3
-import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,21 +12,17 @@ from services.identity import records as identity
 from services.profile import accounts
 from services.profile.definitions import Definitions
 from services.profile.person import Person, document
-from services.runtime import frames, rebuild
-
-_SQL = {stage: f"SELECT value FROM records_{stage} WHERE key = ?" for stage in ("identity", "assemble", "accounts")}  # noqa: S608
+from services.runtime.ports import Records
 
 
 class ProfileReader:
-    """Reads what the engine has committed, as it is at the time of reading (`clock`, epoch ms). Each thread gets a
-    connection of its own."""
+    """Makes documents of the records, as they are at the time of reading (`clock`, epoch ms). For any thread."""
 
-    def __init__(self, path: Path, rules: IdentityRules, definitions: Definitions, clock: Callable[[], int]):
-        self._path, self._rules, self._definitions, self._clock = path, rules, definitions, clock
+    def __init__(self, records: Records, rules: IdentityRules, definitions: Definitions, clock: Callable[[], int]):
+        self._records, self._rules, self._definitions, self._clock = records, rules, definitions, clock
         self._known = msgspec.msgpack.Decoder(identity.Record).decode
         self._person = msgspec.msgpack.Decoder(Person).decode
         self._account = msgspec.msgpack.Decoder(accounts.Account | accounts.Contributor).decode
-        self._local = threading.local()
 
     def find(self, workspace: str, kind: str, value: str) -> Profile | None:
         """The person whom this identifier belongs to. Raises Rejected for a value that identifies nobody."""
@@ -45,29 +37,25 @@ class ProfileReader:
 
     def get(self, workspace: str, profile_id: str) -> Profile | None:
         """The person who has this id now: after a merge the one it was merged into."""
-        known = self._record("identity", profile_id, self._known)
-        owner = known.owner if isinstance(known, identity.Known) else profile_id
-        person = self._record("assemble", owner, self._person)
-        found = self._document(person) if person is not None else None
+        known, value = self._records.find([("identity", profile_id), ("assemble", profile_id)])
+        owner = self._owner(known) or profile_id
+        if owner != profile_id:
+            value = self._records.find([("assemble", owner)])[0]
+        found = self._document(self._person(value)) if value is not None else None
         return found if found is not None and found.workspace == workspace and not found.deleted else None
 
     def account(self, workspace: str, group: str) -> Profile | None:
         """The account of this group id."""
-        found = self._record("accounts", account_id(workspace, group), self._account)
+        value = self._records.find([("accounts", account_id(workspace, group))])[0]
+        found = self._account(value) if value is not None else None
         if not isinstance(found, accounts.Account):
             return None
-        return accounts.document(found, self._definitions.accounts, rebuild.generation(self._connection()))
+        return accounts.document(found, self._definitions.accounts, self._records.generation())
+
+    def _owner(self, value: bytes | None) -> str:
+        known = self._known(value) if value is not None else None
+        return known.owner if isinstance(known, identity.Known) else ""
 
     def _document(self, person: Person) -> Profile:
         now = max(self._clock(), person.at)
-        return document(person, self._definitions, rebuild.generation(self._connection()), now=now)
-
-    def _record(self, stage: str, key: str, decode: Any) -> Any:
-        row = self._connection().execute(_SQL[stage], (key,)).fetchone()
-        return decode(row[0]) if row else None
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = frames.open_reader(self._path)
-        return connection
+        return document(person, self._definitions, self._records.generation(), now=now)

@@ -19,6 +19,7 @@ from services.pipeline import STAGES, processors
 from services.runtime import frames, in_force, rebuild
 from services.runtime.engine import QUIET, Engine
 from services.runtime.profiles import ProfileReader
+from services.runtime.sqlite_records import SqliteRecords
 from services.runtime.sqlite_state import StateFile
 
 NOON, MINUTE, HOUR, DAY = 1_700_000_000_000, 60_000, 3_600_000, 86_400_000
@@ -161,7 +162,9 @@ def test_the_engine_notices_an_abandoned_checkout_while_nothing_happens_and_acts
 
 def test_whoever_reads_sees_the_present_though_nothing_happened(tmp_path: Path) -> None:
     folder = Folder(tmp_path).append([touchpoint(1, 1), touchpoint(2, 1)]).run(NOON)
-    people = ProfileReader(tmp_path / "state.db", DEFAULT_RULES, folder.config.definitions, lambda: folder.now)
+    people = ProfileReader(
+        SqliteRecords(tmp_path / "state.db"), DEFAULT_RULES, folder.config.definitions, lambda: folder.now
+    )
     found = []
     for now in (NOON, NOON + HOUR, NOON + 2 * HOUR, NOON + DAY):
         folder.now = now

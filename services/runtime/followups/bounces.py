@@ -1,18 +1,15 @@
-"""Which addresses have refused e-mail for good, as the rules' stage keeps it in the state file."""
-
-from pathlib import Path
+"""Which addresses have refused e-mail for good, as the rules' stage keeps it."""
 
 from services.automation.bounces import bounced_key
-from services.runtime import frames
+from services.runtime.ports import Records
 
 
 class BouncedAddresses:
-    """Asks the state file, which the engine writes."""
+    """Asks what the stages keep."""
 
-    def __init__(self, path: Path):
-        self._db = frames.open_reader(path)
+    def __init__(self, records: Records):
+        self._records = records
 
     def __call__(self, workspace: str, address: str) -> bool:
         """Whether this address is not to be written to any more."""
-        sql = "SELECT 1 FROM records_rules WHERE key = ?"
-        return self._db.execute(sql, (bounced_key(workspace, address),)).fetchone() is not None
+        return self._records.find([("rules", bounced_key(workspace, address))])[0] is not None

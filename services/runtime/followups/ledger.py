@@ -21,6 +21,7 @@ from schemas import fast
 from schemas.fast import Action, Delivery
 from services.runtime import frames
 from services.runtime.followups.caps import Limit, Person, Room, room
+from services.runtime.going_live import live
 
 REPEATABLE = frozenset({"webhook", "task"})  # kinds whose destination takes an idempotency key
 
@@ -147,19 +148,14 @@ class Ledger:
         return frames.trim(self._db, "deliveries", before, older_than)
 
     def go_live(self, rules: Mapping[tuple[str, str], str], now: int) -> dict[tuple[str, str], int]:
-        """When each rule went live (epoch ms): `rules` are the fingerprints by (workspace, name), all that there are.
-
-        A rule is live from the first start that saw it as it is. One that was edited, switched off and on, or taken
-        out and put back, goes live anew; so it never acts on what an earlier version of it let pass.
-        """
+        """When each rule went live (epoch ms), and note it: `rules` are the fingerprints by (workspace, name), all that
+        there are. See `live` for what going live means."""
         with self.transaction() as db:
-            known = {
-                (w, r): (f, at) for w, r, f, at in db.execute("SELECT workspace, rule, fingerprint, live_at FROM rules")
-            }
-            live = {r: known[r][1] if known.get(r, ("",))[0] == print_ else now for r, print_ in rules.items()}
+            rows = db.execute("SELECT workspace, rule, fingerprint, live_at FROM rules")
+            found = live({(w, r): (fingerprint, at) for w, r, fingerprint, at in rows}, rules, now)
             db.execute("DELETE FROM rules")
-            db.executemany("INSERT INTO rules VALUES (?, ?, ?, ?)", [(*r, rules[r], at) for r, at in live.items()])
-        return live
+            db.executemany("INSERT INTO rules VALUES (?, ?, ?, ?)", [(*rule, *one) for rule, one in found.items()])
+        return {rule: at for rule, (_, at) in found.items()}
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
