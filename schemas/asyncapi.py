@@ -26,8 +26,8 @@ _ABOUT = {
     "profiles": f"The newest document of every person. After a merge `redirect` says who the id is now. {_COMPACTED}",
     "accounts": f"The newest document of every account. {_COMPACTED}",
     "audience-changes": f"Who entered or exited which audience, when, and because of what. {_KEPT}",
-    "events": "What customers did, with who they were at that moment. Only with RAPPORT_EVENTS=true. One may come twice,"
-    " after a crash or a rebuild: (workspace, anchor, message_id) names it.",
+    "events": "What customers did, with who they were at that moment. Only with RAPPORT_EVENTS=true. One may come"
+    " twice, after a crash or a rebuild: (workspace, anchor, message_id) names it.",
     "actions": "The follow-ups that rules have decided, also those that are held. One may come twice: `key` names it.",
 }
 _DESCRIPTION = (
