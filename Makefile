@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench bench-million web schemas format constraints clean
+.PHONY: help setup demo up down test check bench bench-million web schemas format constraints clean
 
 PY := .venv/bin/python
 
@@ -13,11 +13,16 @@ setup:  ## make .venv with everything in it (PYTHON=... chooses the interpreter:
 demo: setup  ## run real customers through the platform and leave it running at http://127.0.0.1:8080
 	@.venv/bin/rapport demo
 
-up: setup  ## run the platform with the files of config/ (data in data/)
-	@.venv/bin/rapport up
+up: setup  ## run a cluster on this machine: Kafka, Redis, ClickHouse's interface, workers (in cluster/)
+	@bash scripts/services.sh
+	@.venv/bin/rapport cluster up
+
+down:  ## stop that cluster, from another terminal
+	@.venv/bin/rapport cluster down
 
 test: setup  ## run all tests
 	@bash scripts/browser.sh
+	@bash scripts/services.sh
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## ruff, mypy --strict, import-linter and the tests of the house style

