@@ -22,6 +22,7 @@ down:  ## stop that cluster, from another terminal
 
 test: setup  ## run all tests
 	@bash scripts/browser.sh
+	@bash scripts/deploy-tools.sh
 	@bash scripts/services.sh
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
