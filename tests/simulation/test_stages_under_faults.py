@@ -63,6 +63,19 @@ def people(world: World) -> dict[str, bytes]:
     return found
 
 
+def copy(world: World) -> dict[str, Profile]:
+    """What somebody has who read everything ever published and kept the highest version of each id."""
+    found: dict[str, Profile] = {}
+    documents: dict[tuple[str, int], bytes] = {}
+    for (topic, _), published in world.log.topics.items():
+        for profile in published if topic == "profiles" else ():
+            same = documents.setdefault((profile.profile_id, profile.version), fast.dumps(profile))
+            assert same == fast.dumps(profile)  # also of a zombie, and of a store that forgot
+            if profile.profile_id not in found or found[profile.profile_id].version < profile.version:
+                found[profile.profile_id] = profile
+    return found
+
+
 def companies(world: World) -> dict[str, Profile]:
     """The newest published document of every account, but for its version, which only grows."""
     published = [one for (topic, _), found in world.log.topics.items() if topic == "accounts" for one in found]
@@ -96,6 +109,9 @@ def test_crashes_zombies_and_lost_writes_change_nobody(block: int) -> None:
         rough = run(seed, touchpoints, 3, faults=True)
         assert people(rough) == people(calm), f"seed {seed}"
         assert companies(rough) == companies(calm), f"seed {seed}"
+        published = copy(rough)
+        for person in rough.records("assemble").values():
+            assert published.get(person.profile_id) == (document(person, DEFINITIONS) if person.count else None)
         received = {one.message_id: one.received_at for one in touchpoints}
         for change in told(rough):  # whenever it was worked out
             _, _, due = change.cause.partition("@")
