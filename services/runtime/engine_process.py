@@ -140,7 +140,10 @@ class EngineProcess:
         past.note(self._file.db, self._config, self._clock())
         past_until = rebuild.dealt_with(self._file.db)
         since = in_force.since(self._file.db, self._config.definitions.fingerprint, self._clock())
-        stages = processors(self._config, generation, self._live, self._settings.dedup_days, past_until, since)
+        settings = self._settings
+        stages = processors(
+            self._config, generation, self._live, settings.dedup_days, past_until, since, settings.events
+        )
         archived = archive.Archive(self._settings, frames.incarnation(self._log))
         read = archive.read_all(self._log, archived)
         engine = Engine(
@@ -166,7 +169,7 @@ class EngineProcess:
         return Delivery(
             self._ledger, PublishedActions(self._files), people.of, compile_rules(config.rules, os.environ), senders,
             Renderer(links_of(settings)), self._clock, random.SystemRandom().random, sending=config.sending,
-            bounced=BouncedAddresses(records), unknown=self._reads_again, account=people.account,
+            bounced=BouncedAddresses(records), paused=self._reads_again, account=people.account,
         )  # fmt: skip
 
     def _reads_again(self) -> bool:

@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(self, settings: Settings, log: Path, *names: str):
         self.log = log
-        environment = {**os.environ, **variables(settings), "RAPPORT_HEALTH_PORT": "0"}
+        environment = {**os.environ, "RAPPORT_HEALTH_PORT": "0", **variables(settings)}
         command = [sys.executable, "-m", "services", "worker", *names]
         with log.open("ab") as out:
             self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)

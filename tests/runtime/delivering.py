@@ -70,7 +70,7 @@ class World:
         self.topic, self.now = ActionsTopic(), NOON
         self.person: Profile | None = person(name="Ann")
         self.rules: list[Rule] = []
-        self.sending, self.unknown = Sending(), False
+        self.sending, self.paused = Sending(), False
         self.bounced: set[tuple[str, str]] = set()
         self.environment = {
             "CRM_SECRET": SECRET, "SLACK_URL": self.url("/slack"), "TWILIO_SID": SID, "TWILIO_TOKEN": "t0ken",
@@ -101,7 +101,7 @@ class World:
             ledger, self.topic, lambda workspace, anchor: self.person, compile_rules(self.rules, self.environment),
             senders or self.senders(), self.renderer, lambda: self.now, lambda: 0.5,
             Pace(attempts=attempts, poll=0.002, gather=0.0), self.sending,
-            lambda workspace, address: (workspace, address) in self.bounced, lambda: self.unknown,
+            lambda workspace, address: (workspace, address) in self.bounced, lambda: self.paused,
         )  # fmt: skip
 
     async def run(self, path: Path, **more: object) -> list[Send]:

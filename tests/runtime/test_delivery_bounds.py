@@ -217,7 +217,7 @@ def test_while_the_people_are_computed_anew_nothing_is_judged_by_what_is_half_kn
 ) -> None:
     world.rules = [rule()]
     world.decide(cause())
-    world.person, world.unknown = None, True
+    world.person, world.paused = None, True
 
     async def turns() -> list[Send]:
         ledger = Ledger(tmp_path / "ledger.db")
@@ -226,7 +226,7 @@ def test_while_the_people_are_computed_anew_nothing_is_judged_by_what_is_half_kn
             delivery.turn()
             await asyncio.sleep(0.001)
         found = every(ledger)
-        world.person, world.unknown = person(), False
+        world.person, world.paused = person(), False
         await settled(delivery, ledger, world)
         ledger.close()
         return found

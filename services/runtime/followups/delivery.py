@@ -103,8 +103,9 @@ class Delivery:
 
     `profile_of(workspace, anchor)` is the person who owns the identifier now, or None; `bounced(workspace, address)` is
     whether an address has refused e-mail for good; `account(workspace, group)` is an account by its group id, or None.
-    While `unknown()`, nobody is as they are (the people are computed anew), and nothing is begun. `clock` is epoch ms,
-    `random` is in [0, 1).
+    While `paused()`, nothing is begun and nothing sent: the people are computed anew, so nobody is as they are, or it
+    is not sure that nobody else sends. `clock` is epoch ms, `random` is in [0, 1). People, accounts and addresses are
+    looked up in threads; any of these may raise Retry.
     """
 
     def __init__(
@@ -112,14 +113,14 @@ class Delivery:
         rules: Mapping[RuleId, CompiledRule], senders: Mapping[str, Sender], renderer: Renderer,
         clock: Callable[[], int], random: Callable[[], float], pace: Pace = Pace(),
         sending: Sending = ANYHOW, bounced: Callable[[str, str], bool] = lambda workspace, address: False,
-        unknown: Callable[[], bool] = lambda: False,
+        paused: Callable[[], bool] = lambda: False,
         account: Callable[[str, str], Profile | None] = lambda workspace, group: None,
     ):  # fmt: skip
         self.rules = rules
         self._ledger, self._actions, self._profile_of = ledger, actions, profile_of
         self._senders, self._renderer = senders, renderer
         self._clock, self._random, self._pace = clock, random, pace
-        self._sending, self._bounced, self._unknown = sending, bounced, unknown
+        self._sending, self._bounced, self._paused = sending, bounced, paused
         self._account = account
         self._under_way: dict[str, dict[str, asyncio.Task[Ended]]] = {kind: {} for kind in senders}
         self._ended: list[Ended] = []  # not under way any more, and not noted yet
@@ -132,6 +133,7 @@ class Delivery:
         """Until `stop` is set. Calls under way get `GRACE` seconds to end. A bug in one of them is raised here.
 
         While the disk is full or fails, nothing is begun, and what has come to an end is kept until it can be noted.
+        While people cannot be looked up, what is due stays due.
         """
         recovered = self._ledger.recover(self._clock())
         if recovered:
@@ -140,7 +142,7 @@ class Delivery:
             while not stop.is_set():
                 try:
                     busy = self.turn()
-                except sqlite3.OperationalError as error:
+                except (sqlite3.OperationalError, Retry) as error:
                     await self._trouble.back_off(error, stop)
                     continue
                 self._trouble.over()
@@ -162,11 +164,12 @@ class Delivery:
         return len(actions)
 
     def _note(self) -> int:
-        """Note everything that has come to an end since the last turn, then make the calls that this claimed."""
+        """Note everything that has come to an end since the last turn, then make the calls that this claimed. While
+        paused nothing is claimed: it stays due, and is looked at again."""
         self._gather()
         ended = self._ended
         settled = [end for end in ended if isinstance(end, Settled)]
-        ready = [end for end in ended if isinstance(end, Ready)]
+        ready = [] if self._paused() else [end for end in ended if isinstance(end, Ready)]
         if settled or ready:
             claims = [Claim(one.send, _recipient(one.made), one.person, one.bounds) for one in ready]
             claimed = self._ledger.note(settled, claims, self._clock())
@@ -205,7 +208,7 @@ class Delivery:
 
     def _begin(self) -> int:
         begun = 0
-        if self._unknown():
+        if self._paused():
             return 0
         for kind, under_way in self._under_way.items():
             free = (1 if kind in ONE_BY_ONE else self._pace.at_once) - len(under_way)
@@ -218,9 +221,8 @@ class Delivery:
     async def _prepare(self, send: Send) -> Ended:
         """Check once more and make what is to be sent. Has no effect, so it may be done again after a crash."""
         action = _action(send.action)
-        profile = self._profile_of(action.workspace, action.anchor)
+        profile, account = await asyncio.to_thread(self._look_up, action)
         found = self.rules.get((action.workspace, action.rule))
-        account = self._account_of(profile, action)
         if reason := hold(found, action, _subject(profile, action, account)):
             return Settled(send, "held", reason)
         assert found is not None and profile is not None
@@ -234,13 +236,15 @@ class Delivery:
             return Settled(send, "failed", wrong.reason)
         except Retry as error:
             return self._settled(send._replace(attempt=send.attempt + 1), Result("retry", str(error)))
-        if isinstance(made, Email) and self._bounced(action.workspace, made.to):
+        if isinstance(made, Email) and await asyncio.to_thread(self._bounced, action.workspace, made.to):
             return Settled(send, "held", "the person's address has refused e-mail for good (Email Bounced)")
         return Ready(send, made, person, bounds)
 
-    def _account_of(self, profile: Profile | None, action: Action) -> Profile | None:
+    def _look_up(self, action: Action) -> tuple[Profile | None, Profile | None]:
+        """The person who is meant, and the account that the cause names or theirs is."""
+        profile = self._profile_of(action.workspace, action.anchor)
         group = account_of(profile, action.touchpoint) if profile is not None else ""
-        return self._account(action.workspace, group) if group else None
+        return profile, self._account(action.workspace, group) if group else None
 
     def _not_now(self, send: Send, rule: Rule, action: Action, profile: Profile) -> Settled | None:
         """The follow-up as waiting, where it is night for the person."""

@@ -6,7 +6,8 @@ by mistake, and not one that was taken for dead (stopped for a minute, cut off t
 One transactional producer is the fence: whoever takes it puts every former one out. The holder commits a transaction
 once a second, and may send for `LEASE` seconds from when it began the last one that succeeded; it needs no clock but
 its own. Who takes the lease waits as long before it sends: by then the former one's has run out, whatever happened to
-it. When Kafka is away nobody sends.
+it. Only after one that said that it rests, which it does when it ends well, nothing is waited for. When Kafka is away
+nobody sends.
 
 What the transactions carry is where delivery has come to, as the offsets of the consumer group `rapport-delivery`, with
 the name of the ledger: tools see the lag, and an old copy of a ledger is noticed (`committed`).
@@ -26,13 +27,17 @@ LEASE = 5.0  # seconds
 WITHIN = 3.0  # seconds for one request
 MARGIN = 0.5  # seconds that two machines' clocks may drift apart in a lease, and more
 GROUP = "rapport-delivery"
+FIRST = 0  # the partition that is told of every time
+RESTS = " rests"  # after the name of a ledger: whose worker has ended well
 
 
 class Told(NamedTuple):
-    """Where delivery had come to in a partition of `actions`, and the name of the ledger that says so."""
+    """Where delivery had come to in a partition of `actions`, the name of the ledger that says so, and whether it has
+    rested since."""
 
     offset: int
     ledger: str
+    rests: bool = False
 
 
 class Lease:
@@ -47,18 +52,25 @@ class Lease:
         made = client_settings(settings, "delivery")
         self._group = connected(Consumer, made | {"group.id": group, "enable.auto.commit": False})
         self._producer = connected(Producer, made | {"transactional.id": group, "transaction.timeout.ms": 10_000})
+        self._taken: float | None = None  # when we put the others out
         self._begun: float | None = None  # when the transaction that is open was begun
         self._carried = False  # whether it has its offsets
         self._told: dict[int, int] = {}
         self._waits_until = self._held_until = float("-inf")
 
-    def take(self) -> None:
-        """Put every former holder out. Raises Retry while Kafka is away."""
-        try:
-            self._producer.init_transactions(WITHIN)
-        except KafkaException as error:
-            raise Retry(f"Kafka does not answer ({reason(error)})") from None
-        self._waits_until = self._seconds() + self._lasts + MARGIN
+    def take(self, partitions: int) -> dict[int, Told]:
+        """Put every former holder out. Returns what the last one told, by partition. Raises Retry while Kafka is
+        away."""
+        if self._taken is None:
+            try:
+                self._producer.init_transactions(WITHIN)
+            except KafkaException as error:
+                raise Retry(f"Kafka does not answer ({reason(error)})") from None
+            self._taken = self._seconds()
+        told = self.committed(partitions)
+        if told and not (FIRST in told and told[FIRST].rests):
+            self._waits_until = self._taken + self._lasts + MARGIN
+        return told
 
     def committed(self, partitions: int) -> dict[int, Told]:
         """What the last holder told, by partition, of those of which anything was told. Raises Retry."""
@@ -67,13 +79,22 @@ class Lease:
             found = self._group.committed(asked, WITHIN)
         except KafkaException as error:
             raise Retry(f"Kafka does not answer ({reason(error)})") from None
-        return {one.partition: Told(one.offset, one.metadata or "") for one in found if one.offset >= 0}
+        told = {one.partition: (one.offset, (one.metadata or "").partition(RESTS)) for one in found if one.offset >= 0}
+        return {number: Told(offset, name, bool(rests)) for number, (offset, (name, rests, _)) in told.items()}
 
     def renew(self, positions: Mapping[int, int]) -> None:
         """Tell where we are, the offset to read next by partition, and so have the lease again. Raises Fenced when
         another worker has taken it, and Retry when Kafka does not answer: then it goes on running out."""
+        self._held_until = self._tell(positions, self._ledger) + self._lasts
+
+    def rest(self, positions: Mapping[int, int]) -> None:
+        """Tell for the last time: from now on nothing is sent, so whoever comes need not wait. Raises like `renew`."""
+        self._held_until = float("-inf")
+        self._tell(positions, self._ledger + RESTS)
+
+    def _tell(self, positions: Mapping[int, int], metadata: str) -> float:
         try:
-            begun = self._transact(positions)
+            return self._transact(positions, metadata)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise Fenced(
@@ -82,7 +103,6 @@ class Lease:
                 ) from None
             self._give_up(error)
             raise Retry(f"Kafka does not confirm that we are the one that sends ({reason(error)})") from None
-        self._held_until = begun + self._lasts
 
     @property
     def held(self) -> bool:
@@ -93,14 +113,14 @@ class Lease:
         """Give the connections back. The lease runs out by itself."""
         self._group.close()
 
-    def _transact(self, positions: Mapping[int, int]) -> float:
+    def _transact(self, positions: Mapping[int, int], metadata: str) -> float:
         """Begin a transaction, or go on with the one that was cut short. Returns when it was begun."""
         if self._begun is None:
             self._producer.begin_transaction()
             self._begun, self._carried = self._seconds(), False
         if not self._carried:
-            told = {n: at for n, at in positions.items() if self._told.get(n) != at or n == 0}
-            offsets = [TopicPartition(self._topic, n, at, metadata=self._ledger) for n, at in told.items()]
+            told = {n: at for n, at in positions.items() if self._told.get(n) != at or n == FIRST}
+            offsets = [TopicPartition(self._topic, n, at, metadata=metadata) for n, at in told.items()]
             self._producer.send_offsets_to_transaction(offsets, self._group.consumer_group_metadata(), WITHIN)
             self._told |= told
             self._carried = True
