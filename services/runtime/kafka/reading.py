@@ -5,7 +5,9 @@ public topic only what was committed is read. Its offsets have gaps, where Kafka
 offset to read next is not the last one and one more: it comes with what was read.
 """
 
+import time
 from collections import deque
+from contextlib import suppress
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -36,6 +38,7 @@ class _Partition:
     def __init__(self, position: int):
         self.frames: deque[StoredFrame] = deque()
         self.position, self.lines = position, 0
+        self.ended = False  # that there is no more now was told since the last look
 
 
 class TopicReader:
@@ -47,10 +50,10 @@ class TopicReader:
 
     def __init__(self, settings: Settings, topic: str, part: str):
         self.topic, self._settings, self._name = topic, settings, topic_name(settings, topic)
-        self.partitions = topics.count(topic, settings)
-        self.incarnation = topics.incarnations([topic], settings)[topic]
         self._committed = TOPICS[topic].public
         self._administrator = topics.administrator(settings)
+        there = topics.all_there(self._administrator, settings, [topic])[topic]
+        self.partitions, self.incarnation = there.partitions, there.incarnation
         self._parts: dict[int, _Partition] = {}
         self._held, self._away = 0, ""
         made = client_settings(settings, part) | {
@@ -75,10 +78,10 @@ class TopicReader:
         part = self._parts.get(partition)
         if part is None or start != (part.frames[0].offset if part.frames else part.position):
             part = self._begin(partition, start)
+        part.ended, until = False, time.monotonic() + wait
         while part.lines < limit and (self._held < MOST_HELD or not part.frames):
-            if not self._fetch(0.0 if part.frames else wait):
+            if not self._fetch(0.0 if part.frames or part.ended else max(0.0, until - time.monotonic())):
                 break
-            wait = 0.0
         found = _taken(part, limit)
         self._held -= sum(len(frame.body) for frame in found)
         if not found and self._away:
@@ -127,7 +130,7 @@ class TopicReader:
     def _end(self, part: _Partition, message: Message, error: KafkaError) -> None:
         """The end of what is there now is told as an error, and so is what cannot be read."""
         if error.code() == KafkaError._PARTITION_EOF:
-            part.position = max(part.position, message.offset() or 0)
+            part.position, part.ended = max(part.position, message.offset() or 0), True
             return
         where = f"{self._name}/{_partition(message)}"
         if error.code() not in _GONE:
@@ -149,6 +152,8 @@ class TopicReader:
             answers = self._administrator.list_offsets(asked, isolation_level=level, request_timeout=topics.WITHIN)
             return {place.partition: future.result().offset for place, future in answers.items()}
         except KafkaException as error:
+            with suppress(KafkaException):
+                self._administrator.list_topics(self._name, topics.WITHIN)  # who leads may have changed
             raise Retry(f"the offsets of {self._name} cannot be asked for: {reason(error)}") from None
 
 

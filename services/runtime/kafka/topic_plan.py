@@ -4,16 +4,18 @@ What changes nothing for those who read and write (how long, how large) is chang
 refused, with the way to get there safely.
 """
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -41,7 +43,9 @@ def plan(client: AdminClient, settings: Settings) -> list[Step]:
 
 
 def apply(client: AdminClient, settings: Settings, steps: Sequence[Step]) -> None:
-    """Carry the steps out. The same again has nothing to do. Raises RapportError for what Kafka refuses."""
+    """Carry the steps out; what was made can be used when this returns. The same again has nothing to do.
+
+    Raises RapportError for what Kafka refuses."""
     new = [
         NewTopic(step.wanted.name, step.wanted.partitions, step.wanted.replication, config=step.wanted.configs)
         for step in steps
@@ -57,6 +61,22 @@ def apply(client: AdminClient, settings: Settings, steps: Sequence[Step]) -> Non
             future.result()
         except KafkaException as error:
             raise RapportError(f"Kafka refused the topic {name}: {reason(error)}") from None
+    _wait_for(client, new)
+
+
+def _wait_for(client: AdminClient, new: Sequence[NewTopic]) -> None:
+    """Return when every partition has a leader that knows it: brokers hear of a new topic one after the other."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(one.topic, number): latest for one in new for number in range(one.num_partitions)}
+    deadline = time.monotonic() + WITHIN
+    while asked:
+        client.list_topics(timeout=WITHIN)  # else librdkafka goes on with the leaders that it knew at first
+        answers = client.list_offsets(asked, request_timeout=WITHIN)
+        asked = {place: latest for place, future in answers.items() if future.exception() is not None}
+        if asked and time.monotonic() > deadline:
+            names = ", ".join(sorted({place.topic for place in asked}))
+            raise RapportError(f"Kafka has made the topics, and not all brokers know them yet: {names}; look again")
+        time.sleep(0.05 if asked else 0)
 
 
 def _step(one: Wanted, there: There | None, configs: dict[str, str]) -> Step:

@@ -98,19 +98,20 @@ def described(client: AdminClient, settings: Settings, names: Iterable[str]) -> 
 
 def count(topic: str, settings: Settings) -> int:
     """How many partitions the topic has in Kafka. Raises RapportError when it is not there."""
-    return _all_there(settings, [topic])[topic].partitions
+    return all_there(administrator(settings), settings, [topic])[topic].partitions
 
 
 def incarnations(topics: Iterable[str], settings: Settings) -> dict[str, str]:
     """Which life of each topic this is: Kafka's id of it. Raises RapportError when one is not there."""
-    return {topic: there.incarnation for topic, there in _all_there(settings, topics).items()}
+    found = all_there(administrator(settings), settings, topics)
+    return {topic: there.incarnation for topic, there in found.items()}
 
 
 def check(settings: Settings) -> None:
     """Whether the topics are there with the partitions that the settings say: every worker looks before it starts, for
     a key would else be looked for where it is not. Raises RapportError with what to do."""
     needed = wanted(settings)
-    found = _all_there(settings, [one.topic for one in needed])
+    found = all_there(administrator(settings), settings, [one.topic for one in needed])
     for one in needed:
         if found[one.topic].partitions != one.partitions:
             raise RapportError(other_partitions(one, found[one.topic].partitions))
@@ -128,9 +129,10 @@ def other_partitions(one: Wanted, there: int) -> str:
     )
 
 
-def _all_there(settings: Settings, topics: Iterable[str]) -> Mapping[str, There]:
+def all_there(client: AdminClient, settings: Settings, topics: Iterable[str]) -> Mapping[str, There]:
+    """These topics as they are. Raises RapportError when one is missing."""
     names = {topic: topic_name(settings, topic) for topic in topics}
-    found = described(administrator(settings), settings, names.values())
+    found = described(client, settings, names.values())
     if missing := [name for name in names.values() if name not in found]:
         raise RapportError(f"Kafka has no topic {', '.join(missing)}: make them with `rapport topics apply`")
     return {topic: found[name] for topic, name in names.items()}
