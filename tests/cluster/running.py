@@ -1,13 +1,15 @@
-"""Real Kafka and Redis for tests: fixtures for any folder of tests (tests/conftest.py makes them known).
+"""Real Kafka, Redis and ClickHouse for tests: fixtures for any folder of tests (tests/conftest.py makes them known).
 
 `kafka` and `redis_server` are shared by the whole run, also between pytest-xdist's processes: use a prefix of your own
-(Settings.kafka_prefix, a prefix of Redis keys). They are what the environment names (RAPPORT_TEST_KAFKA, host:port;
-RAPPORT_TEST_REDIS, a URL), else containers where Docker answers, else processes of this machine. Who kills brokers, or
-needs the topics by their own names, takes `own_kafka` and `own_redis`: processes that only one module uses. Where
-nothing can be had, a test skips on a laptop and fails in CI.
+(Settings.kafka_prefix, a prefix of Redis keys). `clickhouse_server` is one module's. They are what the environment
+names (RAPPORT_TEST_KAFKA, host:port; RAPPORT_TEST_REDIS, a URL; RAPPORT_TEST_CLICKHOUSE, a URL, whose writer's
+password is in RAPPORT_WRITER_PASSWORD), else containers where Docker answers, else processes of this machine. Who kills
+brokers, or needs the topics by their own names, takes `own_kafka` and `own_redis`: processes that only one module uses.
+Where nothing can be had, a test skips on a laptop and fails in CI.
 """
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from services.errors import RapportError
 from services.runtime.cluster.addresses import free_ports
+from services.runtime.cluster.clickhouse import ClickHouse
 from services.runtime.cluster.kafka import QUICK, Kafka
 from services.runtime.cluster.redis import Redis
 from tests.cluster import containers
@@ -32,6 +35,13 @@ class Address(NamedTuple):
     def url(self) -> str:
         """The same; Redis has a URL."""
         return self.address
+
+
+class Warehouse(NamedTuple):
+    """A ClickHouse that can be written to."""
+
+    url: str
+    writer_password: str
 
 
 def small(folder: Path, ports: Sequence[int]) -> Kafka:
@@ -99,6 +109,24 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis | A
     else:
         with otherwise("Redis"), shared(folder, lambda port: Redis(folder, port)) as ours:
             yield ours
+
+
+@pytest.fixture(scope="module")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """ClickHouse's HTTP interface, and the password of its user `writer`."""
+    password = secrets.token_urlsafe(16)
+    if url := os.environ.get("RAPPORT_TEST_CLICKHOUSE"):
+        yield Warehouse(url, os.environ.get("RAPPORT_WRITER_PASSWORD", ""))
+    elif containers.available():
+        with containers.clickhouse(password) as url:
+            yield Warehouse(url, password)
+    else:
+        ours = ClickHouse(tmp_path_factory.mktemp("clickhouse"), free_ports(1)[0], password)
+        try:
+            ours.start()
+            yield Warehouse(ours.url, password)
+        finally:
+            ours.stop()
 
 
 @pytest.fixture(scope="module")

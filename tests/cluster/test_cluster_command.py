@@ -21,7 +21,7 @@ from services.runtime.cluster.kafka import QUICK
 from tests.e2e.running import RAPPORT, eventually
 
 ANY_PORTS = ("--kafka-port", "0", "--redis-port", "0", "--clickhouse-port", "0")
-START = 90.0
+START = 180.0
 
 
 class Up:
@@ -41,7 +41,7 @@ class Up:
 
     def ended(self) -> int:
         """Its exit status, when it has ended by itself."""
-        return self.process.wait(60)
+        return self.process.wait(START)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer
@@ -18,7 +19,7 @@ from services.runtime.cluster.addresses import free_ports, listens
 from services.runtime.cluster.kafka import Kafka
 from services.runtime.cluster.process import Process, born
 from services.runtime.cluster.redis import Redis
-from tests.cluster.running import running_redis, small
+from tests.cluster.running import Address, Warehouse, running_redis, small
 
 
 def produce(address: str, topic: str, value: bytes) -> None:
@@ -71,6 +72,21 @@ def test_redis_comes_back_with_its_data_and_asks_for_its_password(tmp_path: Path
     finally:
         server.stop()
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+
+
+def test_clickhouse_takes_what_its_writer_says_and_nobody_else(clickhouse_server: Warehouse) -> None:
+    def ask(sql: str, user: str, password: str = "") -> httpx.Response:
+        headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
+        return httpx.post(clickhouse_server.url, content=sql, headers=headers, trust_env=False)
+
+    assert ask("CREATE DATABASE IF NOT EXISTS rapport", "writer", clickhouse_server.writer_password).status_code == 200
+    assert ask("CREATE DATABASE IF NOT EXISTS rapport", "writer", "guessed").status_code in (401, 403, 516)
+    assert ask("SELECT 1", "reader").text == "1\n"
+
+
+def test_the_run_shares_one_kafka_and_one_redis(kafka: Kafka | Address, redis_server: Redis | Address) -> None:
+    assert AdminClient({"bootstrap.servers": kafka.address}).list_topics(timeout=30).brokers
+    assert redis.Redis.from_url(redis_server.url).ping()
 
 
 def test_who_knows_the_folder_can_stop_what_another_started(tmp_path: Path) -> None:

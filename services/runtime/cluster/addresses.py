@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+from collections.abc import Collection
 
 from services.errors import RapportError
 
@@ -12,14 +13,15 @@ LOOPBACK = "127.0.0.1"
 _CHOICE = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
 
 
-def free_ports(count: int) -> list[int]:
-    """So many different ports that are free now. The kernel's own choice (port 0) would come from the range of outgoing
-    connections: one of those could take the port before the service does, even the one that asks whether it listens."""
+def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
+    """So many different ports that are free now, none of them `besides`. The kernel's own choice (port 0) would come
+    from the range of outgoing connections: one of those could take the port before the service does, even the one that
+    asks whether it listens."""
     found: list[int] = []
     for port in random.sample(_CHOICE, len(_CHOICE)):
         if len(found) == count:
             break
-        if _is_free(port):
+        if port not in besides and _is_free(port):
             found.append(port)
     return found
 

@@ -9,7 +9,7 @@ import httpx
 from services.runtime.cluster.addresses import LOOPBACK
 from services.runtime.cluster.process import Process
 
-READY_WITHIN = 60.0  # seconds; chdb alone takes two to load
+READY_WITHIN = 180.0  # seconds; chdb alone takes two to load
 ROOT = Path(__file__).parents[3]  # where `python -m services` finds it
 
 

@@ -41,7 +41,7 @@ def ports(wish: Wish, given: Settings) -> Ports:
     for option, port in named:
         if port:
             require_free(port, option)
-    redis, clickhouse, api = free_ports(3)
+    redis, clickhouse, api = free_ports(3, besides=kafka)
     return Ports(kafka, wish.redis_port or redis, given.clickhouse_port or clickhouse, given.port or api)
 
 

@@ -12,7 +12,7 @@ from services.runtime.cluster.clickhouse import ROOT, answers
 from services.runtime.cluster.process import Process
 from services.runtime.settings import Settings
 
-READY_WITHIN = 90.0  # seconds
+READY_WITHIN = 180.0  # seconds
 
 
 class Workers:
