@@ -22,7 +22,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 COMMANDS = {one.name: loaded(one.name) for one in app.registered_commands if one.name}
 FOLDERS = "schemas|services|config|deploy|docs|scripts|benchmarks|tests"
-MADE_BY_THE_READER = {f"config/rules/{name}.yaml" for name in ("welcome", "left_big_basket", "orders_to_crm")}
+MADE_BY_THE_READER = {f"config/rules/{name}.yaml" for name in ("welcome", "left_big_basket", "orders_to_crm")} | {
+    "deploy/.env"
+}
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")

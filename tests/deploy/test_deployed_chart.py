@@ -5,6 +5,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jsonschema_rs
 import pytest
@@ -12,7 +13,11 @@ import yaml
 
 from schemas.topics import TOPICS
 from services.configuration import load_config
+from services.ingest import browser
+from services.ingest.api import ROUTES
+from services.ingest.pixel import PIXELS
 from services.pipeline import STAGES
+from services.runtime.mail_back import api as mail_back
 from tests.deploy.deployed import CHART, EVERYTHING, ROOT, charted, manifests, pods, tool
 
 OWN = {"ScaledObject", "PodMonitor", "PrometheusRule"}  # kinds that others bring to Kubernetes
@@ -69,6 +74,16 @@ def test_nobody_in_particular_runs_and_may_do_nothing() -> None:
             assert safe["capabilities"] == {"drop": ["ALL"]}, where
             assert one["resources"]["limits"]["memory"] and one["resources"]["requests"]["cpu"], where
             assert one["envFrom"] == [{"secretRef": {"name": "rapport"}}], where
+
+
+def test_one_worker_may_be_of_another_version_than_the_rest() -> None:
+    images = {
+        where.rpartition("-")[2]: one["image"]
+        for where, pod in pods({"image": {"tag": "1.0", "tags": {"warehouse": "2.0"}}}).items()
+        for one in pod["containers"]
+    }
+    assert images.pop("warehouse") == "rapport:2.0"
+    assert set(images.values()) == {"rapport:1.0"} and len(images) == 8
 
 
 def test_no_manifest_is_a_secret() -> None:
@@ -132,14 +147,21 @@ def test_the_topics_are_made_before_anything_else() -> None:
 
 def test_the_way_in_from_outside_leads_to_what_customers_call_and_no_further() -> None:
     (ingress,) = of_kind(EVERYTHING, "Ingress").values()
-    paths = {one["path"] for rule in ingress["spec"]["rules"] for one in rule["http"]["paths"]}
-    assert "/v1" in paths and not paths & {"/", "/metrics", "/admin"}
+    led = [one["path"] for rule in ingress["spec"]["rules"] for one in rule["http"]["paths"]]
+    routers: list[Any] = [browser.router(Mock()), mail_back.router(Mock(), Mock(), Mock())]
+    called = {*ROUTES, *PIXELS, *(route.path for router in routers for route in router.routes)}
+    assert len(called) > 20
+    for path in called:
+        assert [way for way in led if path == way or path.startswith(f"{way}/")], path
+    for way in led:
+        assert [path for path in called if path == way or path.startswith(f"{way}/")], way
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"image": {"tag": "latest"}}, "/image/tag"),
+        ({"image": {"tags": {"folding": "1.0"}}}, "folding"),
         ({"secret": ""}, "/secret"),
         ({"environment": {"RAPPORT_REDIS_PASSWORD": "x"}}, "RAPPORT_REDIS_PASSWORD"),
         ({"redis": {"url": "redis://:password@redis:6379"}}, "/redis/url"),

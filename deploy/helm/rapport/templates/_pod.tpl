@@ -66,7 +66,8 @@ imagePullSecrets:
 {{- end }}
 
 {{- define "rapport.container" -}}
-image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- with .root }}
+image: "{{ .Values.image.repository }}:{{ get .Values.image.tags $.name | default .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -75,6 +76,7 @@ securityContext:
 envFrom:
   - secretRef: {name: {{ .Values.secret }}}
 env: {{- include "rapport.environment" . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "rapport.mounts" -}}
@@ -126,7 +128,7 @@ spec:
   containers:
     - name: {{ .name }}
       args: [worker, {{ .name }}]
-      {{- include "rapport.container" .root | nindent 6 }}
+      {{- include "rapport.container" . | nindent 6 }}
       ports:
         - {name: health, containerPort: 9464}
         {{- if eq .name "ingest" }}
