@@ -148,12 +148,15 @@ def test_the_copy_from_a_real_topic_is_in_step_whoever_was_killed(kafka: Any, tm
         publish(configured, whole[:40])
         eventually(lambda: kept(copy))
         publish(configured, whole[30:60])
-    leave_open(configured, whole[0][0])
+    assert whole[-1] not in whole[:60]
+    leave_open(configured, whole[-1][0])
     publish(configured, whole[50:])
     publish(configured, chance.sample(whole, 20))
     with keeping(configured, path):
         eventually(lambda: kept(copy) == said(stages, 1))
     copy.close()
+    client, name = topics.administrator(configured), topics.topic_name(configured, "profiles")
+    client.delete_topics([name])[name].result()
 
 
 def made(configured: Settings) -> None:
