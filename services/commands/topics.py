@@ -32,8 +32,11 @@ def apply(dry_run: DryRun = False) -> None:
     steps = plan(client, settings)
     _show(steps)
     if refused := [step for step in steps if step.verdict == "refused"]:
-        for step in refused:
-            typer.echo(f"refused: {step.told}", err=True)
+        for remedy in dict.fromkeys(step.remedy for step in refused):
+            for step in refused:
+                if step.remedy == remedy:
+                    typer.echo(f"refused: {step.told}", err=True)
+            typer.echo(f"{remedy}.", err=True)
         raise typer.Exit(1)
     if not dry_run:
         carried_out(client, settings, steps)

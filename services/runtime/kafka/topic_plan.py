@@ -21,17 +21,26 @@ from confluent_kafka.admin import (
 
 from services.errors import RapportError
 from services.runtime.kafka.connection import reason, unreachable
-from services.runtime.kafka.topics import WITHIN, There, Wanted, described, other_partitions, wanted
+from services.runtime.kafka.topics import FIXED, WITHIN, There, Wanted, described, other_partitions, wanted
 from services.runtime.settings import Settings
+
+_SWITCHED = {
+    "compact": "Kafka would delete every message but a key's last, also those that readers have not read yet. When they"
+    " have: kafka-configs.sh --alter --topic NAME --add-config cleanup.policy=compact",
+    "delete": "Kafka would delete what has not changed for a while, and nobody would write it again. If that is nothing"
+    " that anybody needs: kafka-configs.sh --alter --topic NAME --add-config cleanup.policy=delete",
+}
 
 
 class Step(NamedTuple):
-    """One topic and what is to be done: "create", "change" (these `configs`), "nothing"; or why not: "refused"."""
+    """One topic and what is to be done: "create", "change" (these `configs`), "nothing"; or "refused": `told` says why,
+    `remedy` what to do instead."""
 
     wanted: Wanted
     verdict: str
     told: str = ""
     configs: dict[str, str] | None = None
+    remedy: str = ""
 
 
 def plan(client: AdminClient, settings: Settings) -> list[Step]:
@@ -82,8 +91,9 @@ def _wait_for(client: AdminClient, new: Sequence[NewTopic]) -> None:
 def _step(one: Wanted, there: There | None, configs: dict[str, str]) -> Step:
     if there is None:
         return Step(one, "create")
-    if refused := _refusal(one, there, configs):
-        return Step(one, "refused", refused)
+    refused, remedy = _refusal(one, there, configs)
+    if refused:
+        return Step(one, "refused", refused, remedy=remedy)
     other = {name: value for name, value in one.configs.items() if configs.get(name) != value}
     if not other:
         return Step(one, "nothing")
@@ -91,28 +101,21 @@ def _step(one: Wanted, there: There | None, configs: dict[str, str]) -> Step:
     return Step(one, "change", told, other)
 
 
-def _refusal(one: Wanted, there: There, configs: dict[str, str]) -> str:
-    """Why the topic cannot be made what is wanted without harm; empty when it can."""
+def _refusal(one: Wanted, there: There, configs: dict[str, str]) -> tuple[str, str]:
+    """Why the topic cannot be made what is wanted without harm, and what to do instead; empty when it can."""
+    policy, present = one.configs["cleanup.policy"], configs.get("cleanup.policy", "delete")
     if there.partitions != one.partitions:
-        return other_partitions(one, there.partitions)
+        return other_partitions(one, there.partitions), FIXED
     if there.replication < one.replication:
         return (
-            f"{one.name} has {there.replication} replicas, and should have {one.replication}"
-            f" (RAPPORT_REPLICATION; set it to {there.replication} if that is meant). More replicas are copied over the"
-            " network, at a rate that you choose: kafka-reassign-partitions.sh --throttle does it while all runs"
+            f"{one.name} has {there.replication} replicas, and should have {one.replication} (RAPPORT_REPLICATION; set"
+            f" it to {there.replication} if that is meant)",
+            "More replicas are copied over the network, at a rate that you choose, while all runs:"
+            " kafka-reassign-partitions.sh --throttle",
         )
-    policy, is_ = one.configs["cleanup.policy"], configs.get("cleanup.policy", "delete")
-    if is_ == policy:
-        return ""
-    lost = (
-        "readers would lose every message but a key's last"
-        if policy == "compact"
-        else "every profile that did not change for a while would be lost to readers"
-    )
-    return (
-        f"{one.name} has cleanup.policy={is_}, and should have {policy}: switching, {lost}. If nobody reads it yet,"
-        f" switch it by hand: kafka-configs.sh --alter --topic {one.name} --add-config cleanup.policy={policy}"
-    )
+    if present != policy:
+        return f"{one.name} has cleanup.policy={present}, and should have {policy}", _SWITCHED[policy]
+    return "", ""
 
 
 def _configs(client: AdminClient, settings: Settings, names: Sequence[str]) -> dict[str, dict[str, str]]:

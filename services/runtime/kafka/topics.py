@@ -17,6 +17,11 @@ HOUR = 3_600_000  # ms
 DAY = 24 * HOUR
 AWAY = 3 * DAY  # for so long a compacted topic keeps every change: who comes back after a weekend reads on
 TOMBSTONES = 7 * DAY  # and tells what is gone
+FIXED = (
+    "The number of partitions is fixed: keys, and the state kept of them, would move to other partitions. To have"
+    " another one, build a second installation beside this: another RAPPORT_KAFKA_PREFIX, `rapport topics apply`, and"
+    " `rapport restore` with what `rapport export` wrote of this one"
+)
 
 
 class Wanted(NamedTuple):
@@ -114,19 +119,15 @@ def check(settings: Settings) -> None:
     found = all_there(administrator(settings), settings, [one.topic for one in needed])
     for one in needed:
         if found[one.topic].partitions != one.partitions:
-            raise RapportError(other_partitions(one, found[one.topic].partitions))
+            raise RapportError(f"{other_partitions(one, found[one.topic].partitions)}. {FIXED}")
 
 
 def other_partitions(one: Wanted, there: int) -> str:
-    """Why another number of partitions is nothing that can be changed, and what can be done."""
+    """What is wrong with a topic that has so many partitions."""
     said = f"{one.name} has {there} partitions, and should have {one.partitions}"
     if TOPICS[one.topic].partitions == BY_KEY:
         said += f" (RAPPORT_PARTITIONS; set it to {there} if that is what this installation was made with)"
-    return (
-        f"{said}. The count is fixed, because keys and the state kept of them would move to other partitions. To have"
-        " another one, build a second installation beside this: another RAPPORT_KAFKA_PREFIX, `rapport topics apply`,"
-        " and `rapport restore` with what `rapport export` wrote of this one"
-    )
+    return said
 
 
 def all_there(client: AdminClient, settings: Settings, topics: Iterable[str]) -> Mapping[str, There]:
