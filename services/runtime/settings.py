@@ -60,7 +60,12 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0", description="where Redis is, as a URL without a password"
     )
     redis_password: SecretStr | None = None
-    clickhouse: str = Field("http://127.0.0.1:8123", description="where ClickHouse's HTTP interface is, as a URL")
+    clickhouse: Annotated[str, Field(pattern=r"^https?://[^/@]+/?$")] = Field(
+        "http://127.0.0.1:8123", description="where ClickHouse's HTTP interface is, as a URL"
+    )
+    clickhouse_cluster: str = Field(
+        "", pattern=r"^[A-Za-z0-9_-]*$", description="the ClickHouse cluster whose replicas have the tables, if any"
+    )
     writer_password: SecretStr | None = Field(None, description="password of ClickHouse's user `writer`")
     partitions: int = Field(64, ge=1, le=1024, description="partitions of each topic that is keyed by people")
     replication: int = Field(3, ge=1, le=5, description="how many brokers keep each partition")

@@ -17,7 +17,7 @@ from services.errors import Rejected
 from services.runtime.warehouse import compression, failures
 from services.runtime.warehouse.asking import ask
 from services.runtime.warehouse.engine import Engine
-from services.runtime.warehouse.limits import LARGEST_BODY, LARGEST_INSERT
+from services.runtime.warehouse.limits import LARGEST_BODY, LARGEST_INSERT, WRITER_SETTINGS
 from services.runtime.warehouse.orders import carry_out, order
 from services.runtime.warehouse.request import Question, fields, parameters, query_id, question
 from services.runtime.warehouse.visitors import Visitors
@@ -84,7 +84,8 @@ class Endpoint:
             return
         finally:
             self._orders -= 1
-        await self._ask(method, headers | {"content-encoding": "identity"}, found, rest, receive, send)
+        asked = {name: value for name, value in found.items() if name not in WRITER_SETTINGS}
+        await self._ask(method, headers | {"content-encoding": "identity"}, asked, rest, receive, send)
 
     async def _hear(
         self, method: str, headers: dict[str, str], given: dict[str, str], receive: Receive, send: Send

@@ -8,11 +8,7 @@ def check(place: Place, mark: Watermark, here: str, begin: int, end: int) -> Non
     """The topic is in the life `here` and holds the offsets from `begin` up to `end`. Raises RapportError, with what to
     do, when the watermark is of another life, or outside of these."""
     where = place.topic if not place.partition else f"{place.topic}, partition {place.partition},"
-    if mark.incarnation != here:
-        raise RapportError(
-            f"the topic {place.topic} was made anew (it was {mark.incarnation}, now it is {here}), but the warehouse"
-            f" holds rows of the old one. Put the old log back, or restore into an empty data folder. {_forget(place)}"
-        )
+    check_life(place, mark, here)
     if mark.offset > end:
         raise RapportError(
             f"the topic {where} ends at offset {end}, but the warehouse has read up to {mark.offset}: the log is an"
@@ -24,6 +20,15 @@ def check(place: Place, mark: Watermark, here: str, begin: int, end: int) -> Non
             f"the topic {where} begins at offset {begin}, but the warehouse has read up to {mark.offset} only: the"
             f" frames between were kept for too short a time, or the warehouse is an older copy. Put a newer one back."
             f" {_forget(place)}"
+        )
+
+
+def check_life(place: Place, mark: Watermark, here: str) -> None:
+    """The topic is in the life `here`. Raises RapportError when the watermark is of another one."""
+    if mark.incarnation != here:
+        raise RapportError(
+            f"the topic {place.topic} was made anew (it was {mark.incarnation}, now it is {here}), but the warehouse"
+            f" holds rows of the old one. Put the old log back, or restore into an empty data folder. {_forget(place)}"
         )
 
 

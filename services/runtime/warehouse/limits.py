@@ -50,7 +50,7 @@ READER_SETTINGS = frozenset(LIMITS) | {
 
 WRITER_SETTINGS = frozenset({
     "async_insert", "wait_for_async_insert", "insert_deduplicate", "insert_deduplication_token", "insert_quorum",
-    "insert_quorum_parallel", "input_format_parallel_parsing", "max_insert_threads",
+    "max_partitions_per_insert_block", "mutations_sync", "type_json_skip_duplicated_paths",
 })  # fmt: skip
 """Further settings that a writer may give in the URL."""
 

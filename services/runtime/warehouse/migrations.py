@@ -1,5 +1,6 @@
 """The warehouse's tables: numbered SQL files, each applied once, in order, and recorded in `schema_migrations`."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,13 +49,14 @@ def load(folder: Path = FOLDER) -> list[Migration]:
     return found
 
 
-def apply(client: "Client", folder: Path = FOLDER) -> str:
-    """Apply what is missing. Returns the warehouse's name, a UUID that it got when it was made.
+def apply(client: "Client", folder: Path = FOLDER, rewrite: Callable[[str], str] = str) -> str:
+    """Apply what is missing, each statement that makes something as `rewrite` has it. Returns the warehouse's name, a
+    UUID that it got when it was made.
 
     Statements are written so that they can run twice: after a crash in the middle of a file, the file runs again.
     Raises RapportError when a file that was applied has changed since, or is not there.
     """
-    client.command(_RECORDS)
+    client.command(rewrite(_RECORDS))
     rows = client.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").result_rows
     applied = {number: (name, checksum) for number, name, checksum in rows}
     wanted = load(folder)
@@ -62,7 +64,7 @@ def apply(client: "Client", folder: Path = FOLDER) -> str:
         raise RapportError(f"the warehouse was made by a newer Rapport (migration {applied[unknown[-1]][0]}): update")
     for one in wanted:
         if one.number not in applied:
-            _apply(client, one)
+            _apply(client, one, rewrite)
         elif applied[one.number][1] != one.checksum:
             raise RapportError(
                 f"{one.name} has changed since it was applied: put it back, and make the change in a new file"
@@ -70,9 +72,9 @@ def apply(client: "Client", folder: Path = FOLDER) -> str:
     return str(client.query("SELECT any(warehouse) FROM schema_migrations").result_rows[0][0])
 
 
-def _apply(client: "Client", one: Migration) -> None:
+def _apply(client: "Client", one: Migration, rewrite: Callable[[str], str]) -> None:
     for statement in statements(one.text):
-        client.command(statement)
+        client.command(rewrite(statement))
     client.command(
         "INSERT INTO schema_migrations SELECT {number:UInt32}, {name:String}, {checksum:String},"
         " if((SELECT count() FROM schema_migrations) = 0, generateUUIDv4(),"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH = 10_000  # lines a read: larger batches are hardly cheaper a line, and take 200 MB more at their peak
 BYTES = 16 * 1024 * 1024  # of lines a read: further partitions wait for the next
 IDLE = 0.1  # seconds between two looks when there is nothing new
-MEASURE = 2.0  # seconds between two looks at how far it is behind
+MEASURE = 5.0  # seconds between two looks at how far it is behind
 PAUSE = 0.5  # seconds between two inserts: a part costs 30 to 50 ms whatever is in it, and must be merged later
 
 
@@ -74,6 +74,7 @@ class Writer:
     def __init__(self, client: "Client", watermarks: Watermarks, source: Source):
         self._client, self._watermarks, self._source = client, watermarks, source
         self._marks: dict[Place, Watermark] = {}
+        self.trouble = Trouble("warehouse")
         self._measured = 0.0
         self._turns = 0
 
@@ -82,23 +83,22 @@ class Writer:
         and watermarks do not belong together."""
         ours = {Place(topic, partition) for topic in FEEDS for partition in self._source.partitions(topic)}
         self._marks = {place: mark for place, mark in self._marks.items() if place in ours}
-        if not ours - set(self._marks):
-            return
-        noted = self._watermarks.all()
-        for topic in sorted({place.topic for place in ours - set(self._marks)}):
-            here, span = self._source.incarnation(topic), self._source.span(topic)
-            for place in ours - set(self._marks):
-                if place.topic == topic:
+        for place, mark in self._marks.items():
+            fit.check_life(place, mark, self._source.incarnation(place.topic))
+        if new := ours - set(self._marks):
+            noted, found = self._watermarks.all(), dict[Place, Watermark]()
+            for topic in {place.topic for place in new}:
+                here, span = self._source.incarnation(topic), self._source.span(topic)
+                for place in (one for one in new if one.topic == topic):
                     begin, end = span[place.partition]
-                    mark = noted.get(place) or Watermark(here, begin)
-                    fit.check(place, mark, here, begin, end)
-                    self._marks[place] = mark
+                    found[place] = noted.get(place) or Watermark(here, begin)
+                    fit.check(place, found[place], here, begin, end)
+            self._marks |= found
 
     def run(self, stop: threading.Event) -> None:
         """Copy until `stop` is set; what cannot be inserted now is tried again. Bugs end it loudly."""
         from clickhouse_connect.driver.exceptions import ClickHouseError
 
-        trouble = Trouble("warehouse")
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -106,9 +106,9 @@ class Writer:
             except (ClickHouseError, Retry, OSError, sqlite3.OperationalError) as error:
                 if isinstance(error, sqlite3.OperationalError) and not passes(error):
                     raise
-                stop.wait(trouble.met(error))
+                stop.wait(self.trouble.met(error))
                 continue
-            trouble.over()
+            self.trouble.over()
             if copied < BATCH:
                 stop.wait(IDLE if not copied else max(0.0, PAUSE - (time.monotonic() - started)))
 
