@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -83,43 +83,56 @@ def test_what_was_answered_is_there_after_the_broker_was_killed_under_load(
             } == {partition}
 
 
-def test_while_kafka_is_away_nothing_is_answered_and_what_waits_is_bounded(
-    settings: Settings, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(producer, "WITHIN", 1.5)
-    monkeypatch.setattr(journals, "MOST_WAITING", 100_000)
+async def collectors(settings: Settings) -> AsyncIterator[None]:
+    """Before Kafka goes, while it is away, and when it is back."""
     long = b'{"workspace":"main","anchor":"user_id:1","x":"%s"}' % (b"x" * 20_000)
+    journal = KafkaJournal(settings, EVENT)
+    await journal.append([line(1)], [])
+    yield
+    began = time.monotonic()
+    results = await asyncio.gather(*(journal.append([long], []) for _ in range(20)), return_exceptions=True)
+    assert [type(one) for one in results] == [Retry] * 20
+    assert sum("too much" in str(one) for one in results) == 15  # the others are what fits
+    assert time.monotonic() - began < 10
+    probe = asyncio.create_task(journal.append([line(2)], []))  # one at a time looks whether Kafka is back
+    await asyncio.sleep(0.05)
+    with pytest.raises(Retry, match="away"):
+        await journal.append([line(3)], [])
+    with pytest.raises(Retry):
+        await probe
+    yield
+    await accepted(lambda: journal.append([line(4)], []))
+    await asyncio.gather(*(journal.append([line(n)], []) for n in range(5, 50)))
+    await journal.close()
 
-    async def story() -> None:
-        journal = KafkaJournal(settings, EVENT)
-        await journal.append([line(1)], [])
-        own_kafka.brokers[0].process.kill()
-        began = time.monotonic()
-        results = await asyncio.gather(*(journal.append([long], []) for _ in range(20)), return_exceptions=True)
-        assert [type(one) for one in results] == [Retry] * 20
-        assert sum("too much" in str(one) for one in results) == 15  # the others are what fits
-        assert time.monotonic() - began < 4
-        probe = asyncio.create_task(journal.append([line(2)], []))  # one at a time looks whether Kafka is back
-        await asyncio.sleep(0.05)
-        began = time.monotonic()
-        with pytest.raises(Retry, match="away"):
-            await journal.append([line(3)], [])
-        assert time.monotonic() - began < 0.5
+
+async def stages(settings: Settings) -> AsyncIterator[None]:
+    """The same for those who publish and read."""
+    emits = [Emit("profiles", "p1", {"n": 1}), Emit("causes", "p1", {"n": 1})]
+    frames, reader = FrameProducer(settings), TopicReader(settings, "profiles", "test")
+    publisher = KafkaPublisher(settings, frames, "assemble", 0)
+    await publisher.publish(emits)
+    yield
+    for some in (emits, emits, emits[1:]):
         with pytest.raises(Retry):
-            await probe
-        await asyncio.to_thread(own_kafka.brokers[0].restart)
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    await journal.append([line(4)], [])
-                    break
-                except Retry:
-                    await asyncio.sleep(0.1)
-        await asyncio.gather(*(journal.append([line(n)], []) for n in range(5, 50)))
-        await journal.close()
+            await publisher.publish(some)
+    with pytest.raises(Retry, match="cannot be read"):
+        await asyncio.to_thread(read_until, reader, b"never")
+    yield
+    await accepted(lambda: publisher.publish([Emit("profiles", "p1", {"n": 2})]))
+    await asyncio.to_thread(read_until, reader, b'{"n":2}')
+    for closing in (publisher, frames):
+        await closing.close()
+    reader.close()
 
-    asyncio.run(story())
-    assert {line(n) for n in (1, 4, *range(5, 50))} <= set(lines_of(settings, "touchpoints"))
+
+async def accepted(again: Callable[[], Awaitable[None]]) -> None:
+    """Try again until it works, for a while."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(Retry):
+                return await again()
+            await asyncio.sleep(0.1)
 
 
 def read_until(reader: TopicReader, wanted: bytes) -> None:
@@ -133,35 +146,23 @@ def read_until(reader: TopicReader, wanted: bytes) -> None:
     raise AssertionError(f"{wanted!r} did not come")
 
 
-def test_stages_and_readers_try_again_until_kafka_is_back(
+def test_while_kafka_is_away_nothing_is_answered_and_what_waits_is_bounded_and_then_all_goes_on(
     settings: Settings, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (producer, fenced):
         monkeypatch.setattr(module, "WITHIN", 1.5)
-    emits = [Emit("profiles", "p1", {"n": 1}), Emit("causes", "p1", {"n": 1})]
+    monkeypatch.setattr(journals, "MOST_WAITING", 100_000)
 
     async def story() -> None:
-        frames, reader = FrameProducer(settings), TopicReader(settings, "profiles", "test")
-        publisher = KafkaPublisher(settings, frames, "assemble", 0)
-        await publisher.publish(emits)
+        told = [collectors(settings), stages(settings)]
+        await asyncio.gather(*(anext(one) for one in told))
         own_kafka.brokers[0].process.kill()
-        for stage_tries in (publisher.publish(emits), publisher.publish(emits), publisher.publish(emits[1:])):
-            with pytest.raises(Retry):
-                await stage_tries
-        with pytest.raises(Retry, match="cannot be read"):
-            read_until(reader, b"never")
+        await asyncio.gather(*(anext(one) for one in told))
         await asyncio.to_thread(own_kafka.brokers[0].restart)
-        async with asyncio.timeout(30):
-            while True:
-                with suppress(Retry):
-                    await publisher.publish([Emit("profiles", "p1", {"n": 2})])
-                    break
-        await asyncio.to_thread(read_until, reader, b'{"n":2}')
-        for closing in (publisher, frames):
-            await closing.close()
-        reader.close()
+        await asyncio.gather(*(anext(one, None) for one in told))
 
     asyncio.run(story())
+    assert {line(n) for n in (1, 4, *range(5, 50))} <= set(lines_of(settings, "touchpoints"))
     found = lines_of(settings, "profiles")
     assert found[0] == b'{"n":1}' and found[-1] == b'{"n":2}' and b'{"n":1}' in lines_of(settings, "causes")
 
