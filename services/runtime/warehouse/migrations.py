@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "clickhouse"
 
-_RECORDS = """
+RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     number UInt32 COMMENT 'Number of the file',
@@ -56,7 +56,7 @@ def apply(client: "Client", folder: Path = FOLDER, rewrite: Callable[[str], str]
     Statements are written so that they can run twice: after a crash in the middle of a file, the file runs again.
     Raises RapportError when a file that was applied has changed since, or is not there.
     """
-    client.command(rewrite(_RECORDS))
+    client.command(rewrite(RECORDS))
     rows = client.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").result_rows
     applied = {number: (name, checksum) for number, name, checksum in rows}
     wanted = load(folder)
