@@ -16,7 +16,7 @@ from redis.retry import Retry
 from services.runtime.cluster.addresses import free_ports
 from services.runtime.cluster.programs import redis_server
 from services.runtime.memory import MemoryState
-from services.runtime.ports import State
+from services.runtime.ports import State, Write
 from services.runtime.redis import layout
 from services.runtime.redis.connection import AsyncClient
 from services.runtime.redis.state import RedisState
@@ -36,8 +36,6 @@ Record = Note | Tally
 
 class Store:
     """Somewhere that a state is kept: `open` gives it as it was last made durable, to one more owner."""
-
-    takes_over = True  # whether loading alone fences the owner before
 
     def open(self) -> State:
         raise NotImplementedError
@@ -67,8 +65,6 @@ class Store:
 
 
 class InMemory(Store):
-    takes_over = False
-
     def __init__(self) -> None:
         self.state = MemoryState(Record)
 
@@ -79,24 +75,38 @@ class InMemory(Store):
         self.state.forget(writes)
 
 
+class InTurns(SqliteState):
+    """Each write is a transaction, for the sake of speed; records are flushed by `InSqlite.commit`."""
+
+    def __init__(self, file: StateFile):
+        super().__init__(file, "stage", Record)
+        self.file = file
+
+    async def write(self, token: int, write: Write) -> int:
+        self.file.begin()
+        try:
+            return await super().write(token, write)
+        finally:
+            self.file.db.execute("COMMIT")
+
+
 class InSqlite(Store):
     def __init__(self, folder: Path):
-        self.path, self.states = folder / f"{uuid.uuid4().hex}.db", list[tuple[StateFile, SqliteState]]()
+        self.path, self.states = folder / f"{uuid.uuid4().hex}.db", list[InTurns]()
 
     def open(self) -> State:
-        file = StateFile(self.path, ["stage"])
-        self.states.append((file, SqliteState(file, "stage", Record)))
-        return self.states[-1][1]
+        self.states.append(InTurns(StateFile(self.path, ["stage"])))
+        return self.states[-1]
 
     def commit(self) -> None:
-        file, state = self.states[-1]
-        file.begin()
+        state = self.states[-1]
+        state.file.begin()
         state.flush()
-        file.db.execute("COMMIT")
+        state.file.db.execute("COMMIT")
 
     async def close(self) -> None:
-        for file, _ in self.states:
-            file.close()
+        for state in self.states:
+            state.file.close()
 
 
 class InRedis(Store):

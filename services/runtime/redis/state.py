@@ -97,7 +97,7 @@ class RedisState:
                 pipe.hget(self.keys.meta, TOKEN)
                 pipe.hmget(self.keys.records, keys)
                 present, values = await pipe.execute()
-        if int(present or NOBODY) != token:
+        if present is None or int(present) != token:
             raise self._fenced()
         return [None if value is None else self._decode(value) for value in values]
 
