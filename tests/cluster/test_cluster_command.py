@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -20,17 +21,17 @@ from services.runtime.cluster.addresses import free_ports
 from services.runtime.cluster.kafka import QUICK
 from tests.e2e.running import RAPPORT, eventually
 
-ANY_PORTS = ("--kafka-port", "0", "--redis-port", "0", "--clickhouse-port", "0")
+ANY_PORTS = ("--port", "0", "--kafka-port", "0", "--redis-port", "0", "--clickhouse-port", "0")
 START = 180.0
 
 
 class Up:
-    """`rapport cluster up --services-only` on a folder, as a user starts it."""
+    """`rapport cluster up` on a folder, as a user starts it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *options: str):
         self.folder, self.said = folder, folder.with_suffix(".said")
         with self.said.open("wb") as said:
-            command = [*RAPPORT, "cluster", "up", "--services-only", "--data", str(folder), *ANY_PORTS]
+            command = [*RAPPORT, "cluster", "up", "--data", str(folder), *ANY_PORTS, *options]
             environment = os.environ | {"JAVA_TOOL_OPTIONS": " ".join(QUICK)}
             self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
 
@@ -61,15 +62,21 @@ def status(folder: Path) -> dict[str, Any]:
     return dict(json.loads(run("status", "--json", "--data", str(folder)).stdout))
 
 
+def look_up(url: str) -> Any:
+    """What is there; None when nothing is."""
+    answer = httpx.get(url, timeout=60)
+    return answer.json() if answer.status_code == 200 else None
+
+
 def test_what_a_killed_cluster_left_is_stopped_and_data_outlive_the_end_of_a_service(folder: Path) -> None:
-    first = Up(folder)
+    first = Up(folder, "--services-only")
     eventually(lambda: record.left_running(folder), START)
     first.process.kill()
     first.process.wait()
     (left,) = record.left_running(folder)
     assert left.name == "kafka-1" and run("status", "--data", str(folder)).exit_code == 1
 
-    second = Up(folder)
+    second = Up(folder, "--services-only")
     second.until("The cluster is up")
     assert "stopping kafka-1, left by a cluster that was killed" in second.said.read_text()
     told = status(folder)
@@ -83,13 +90,22 @@ def test_what_a_killed_cluster_left_is_stopped_and_data_outlive_the_end_of_a_ser
     assert record.left_running(folder) == []
 
 
-def test_a_cluster_is_up_once_has_its_data_again_and_goes_down(folder: Path) -> None:
-    up = Up(folder)
+def test_a_cluster_has_its_data_again_makes_people_of_touchpoints_and_goes_down(folder: Path) -> None:
+    up = Up(folder, "--partitions", "2")
     up.until("The cluster is up")
     told = status(folder)
     assert redis.Redis.from_url(told["redis"], decode_responses=True).get("name") == "Ann"
     assert "orders" in AdminClient({"bootstrap.servers": told["kafka"]}).list_topics(timeout=30).topics
     assert (folder / "cluster.json").stat().st_mode & 0o777 == 0o600
+
+    call = {"userId": "ann", "event": "Order Completed"}
+    sent = httpx.post(f"{told['api']}/v1/track", json=call, auth=("demo-web", ""), timeout=60)
+    assert sent.json()["accepted"] == 1
+    assert eventually(lambda: look_up(f"{told['api']}/v1/profiles/by/user_id/ann"), START)["events"] == {
+        call["event"]: 1
+    }
+    counted = f"{told['clickhouse']}/?query=SELECT+count()+AS+n+FROM+touchpoints+HAVING+n>0+FORMAT+JSON"
+    assert eventually(lambda: look_up(counted)["data"], START) == [{"n": 1}]
 
     again = run("up", "--data", str(folder))
     assert again.exit_code == 1 and f"runs already in {folder} (process {up.process.pid})" in again.stderr
