@@ -98,7 +98,8 @@ class Membership(Message):
     """Who owns an identifier now. Key: the identifier's profile_id(). The highest version wins.
 
     `answers` names the touchpoint whose evidence this answers, for its anchor only ("nothing changed" included).
-    `cause` is the message id of the evidence that moved the identifier; `at` the evidence's `received_at`.
+    `cause` is the message id of the evidence that moved the identifier; `at` the evidence's `received_at`. `together`
+    are all moves of the same decision as [identifier, version, former owner, owner], when there are several.
     """
 
     identifier: Identifier
@@ -107,6 +108,7 @@ class Membership(Message):
     cause: str = ""
     answers: str = ""
     at: Millis = 0
+    together: tuple[tuple[Identifier, Count, ProfileId, ProfileId], ...] = ()
 
 
 class IdentityChange(Message):
@@ -127,7 +129,9 @@ class CellMessage(Message):
     `came` is the former owner, when this snapshot tells that the anchor came from there. `touchpoint` is the one that
     this snapshot was folded for; `cause` its message id, or that of the evidence that moved the anchor. `named` is the
     identifier that names the owner, where the anchor knows it by evidence. `at` is when it came about, by the log: the
-    `received_at` of the touchpoint, or of the evidence that moved the anchor; 0 when history was filled in.
+    `received_at` of the touchpoint, or of the evidence that moved the anchor; 0 when history was filled in. `together`
+    are the anchors, each with a version, that the owner must have heard of before this counts: those of the same
+    decision's moves, or of those that the touchpoint brought about.
     """
 
     owner: ProfileId
@@ -141,6 +145,7 @@ class CellMessage(Message):
     came: ProfileId | None = None
     gone: ProfileId | None = None
     at: Millis = 0
+    together: tuple[tuple[Identifier, Count], ...] = ()
 
 
 class Contribution(Message):

@@ -61,7 +61,7 @@ class Rules:
                 live = live_at[rule.workspace, rule.name]
                 self._by_trigger.setdefault(trigger, []).append((compile_rule(rule), live))
         conditions = [rule.condition for rule in rules if rule.enabled and rule.condition is not None]
-        self._asks_accounts = any("account" in uses(condition) for condition in conditions)
+        self.asks_accounts = any("account" in uses(condition) for condition in conditions)
 
     def wants(self, frame: Frame, have: Mapping[str, Any]) -> Iterable[str]:
         """The records of the waits that are over, and of the accounts that conditions ask for."""
@@ -69,7 +69,7 @@ class Rules:
             return [wakeup.key for wakeup in frame.messages]
         if frame.topic == "accounts":
             return [account.profile_id for account in frame.messages]
-        return [key for cause in frame.messages if (key := _account_key(cause))] if self._asks_accounts else ()
+        return [key for cause in frame.messages if (key := _account_key(cause))] if self.asks_accounts else ()
 
     def decide(self, frame: Frame, records: Mapping[str, Any]) -> Outcome:
         """Causes become actions or waits; waits that are over become actions; accounts are remembered."""
@@ -98,7 +98,7 @@ class Rules:
 
     def _account(self, cause: Cause, records: Mapping[str, Any]) -> Mapping[str, Any]:
         """The traits of the account that the person acted for, as far as conditions ask for any."""
-        key = _account_key(cause) if self._asks_accounts else ""
+        key = _account_key(cause) if self.asks_accounts else ""
         known = records[key] if key else None
         return account_traits(_profile(known.document)) if known is not None else {}
 

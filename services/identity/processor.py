@@ -16,6 +16,9 @@ from services.identity.records import NEVER, Known, Record, value_key
 from services.identity.turn import Change, Turn, View, previous_identifiers, stand_in
 from services.processor import GENERATION, Emit, Frame, Outcome
 
+Move = tuple[str, int, str, str]  # identifier, version, former owner, owner
+MOST_TOGETHER = 32  # moves of one decision that their owners wait for together; of more each is judged by itself
+
 
 class Identity:
     """Processor: decides whose every identifier is. `generation` grows with every rebuild, and with it the versions
@@ -62,11 +65,15 @@ class Identity:
         for evidence in frame.messages:
             turn = Turn(self._rules, self._decider, evidence, view)
             changes = turn.apply()
-            emits += [_moved(evidence, change, self._first + change.version) for change in changes]
+            moves = tuple(_move(evidence.workspace, change, self._first) for change in changes)
+            together = moves if 1 < len(moves) <= MOST_TOGETHER else ()
+            emits += [_moved(evidence, move, together) for move in moves]
             if changes:
                 emits += _told(evidence, changes)
             owner, version = turn.owner(evidence.anchor)
-            emits.append(_answer(evidence, owner, self._first + version if version else 0))
+            alone = [move[0] for move in moves] == [evidence.anchor]
+            waits_for = moves if not alone and len(moves) <= MOST_TOGETHER else ()
+            emits.append(_answer(evidence, owner, self._first + version if version else 0, waits_for))
         return Outcome(view.changes, emits, [])
 
 
@@ -84,21 +91,27 @@ def _ask_known(workspace: str, identifier: str, have: Mapping[str, Any], wanted:
     return known.received_at == NEVER
 
 
-def _moved(evidence: Evidence, change: Change, version: int) -> Emit:
+def _move(workspace: str, change: Change, first: int) -> Move:
+    before, now = profile_id(workspace, change.before), profile_id(workspace, change.now)
+    return change.identifier, first + change.version, before, now
+
+
+def _moved(evidence: Evidence, move: Move, together: tuple[Move, ...]) -> Emit:
     """The membership of one identifier whose owner is another now."""
-    workspace = evidence.workspace
+    identifier, version, _, owner = move
     message = Membership(
-        workspace=workspace,
-        identifier=change.identifier,
-        owner=profile_id(workspace, change.now),
+        workspace=evidence.workspace,
+        identifier=identifier,
+        owner=owner,
         version=version,
         cause=evidence.message_id,
         at=evidence.received_at,
+        together=together,
     )
-    return Emit("membership", profile_id(workspace, change.identifier), message)
+    return Emit("membership", profile_id(evidence.workspace, identifier), message)
 
 
-def _answer(evidence: Evidence, owner: str, version: int) -> Emit:
+def _answer(evidence: Evidence, owner: str, version: int, together: tuple[Move, ...]) -> Emit:
     """What the fold waits for: the anchor's owner after this evidence."""
     workspace = evidence.workspace
     message = Membership(
@@ -108,6 +121,7 @@ def _answer(evidence: Evidence, owner: str, version: int) -> Emit:
         version=version,
         answers=evidence.message_id,
         at=evidence.received_at,
+        together=together,
     )
     return Emit("membership", profile_id(workspace, evidence.anchor), message)
 

@@ -13,15 +13,19 @@ from services.profile.seen import Page
 TOLD = 64  # identifiers whose evidence is remembered; telling one again is harmless
 WAITING = 1_000  # touchpoints that wait for identity's answer; beyond it the oldest goes on without
 
+Together = tuple[tuple[str, int], ...]  # anchors, each with a version
+
 _read = msgspec.json.Decoder(Touchpoint).decode
 
 
 class Waiting(msgspec.Struct, array_like=True, gc=False):
-    """A touchpoint that is not folded yet: it, or one before it, waits for identity's answer to its evidence."""
+    """A touchpoint that is not folded yet: it, or one before it, waits for identity's answer to its evidence. That
+    says which moves the owner must have heard of first (`together`)."""
 
     message_id: str
     touchpoint: bytes
     answered: bool
+    together: Together = ()
 
 
 class Anchor(msgspec.Struct, tag="anchor", gc=False):
@@ -67,18 +71,19 @@ def wait(anchor: Anchor, touchpoint: Touchpoint, answered: bool) -> None:
     anchor.waiting.append(Waiting(touchpoint.message_id, fast.dumps(touchpoint), answered))
 
 
-def released(anchor: Anchor, answers: str = "") -> list[Touchpoint]:
-    """The touchpoints that may go on now that `answers` is answered, oldest first; they wait no longer."""
+def released(anchor: Anchor, answer: Membership | None = None) -> list[tuple[Touchpoint, Together]]:
+    """The touchpoints that may go on now that `answer` has come, oldest first; they wait no longer. Each with the moves
+    that its owner must have heard of before."""
     waiting = anchor.waiting
-    for one in waiting if answers else ():
-        if one.message_id == answers:
-            one.answered = True
+    for one in waiting if answer is not None else ():
+        if answer is not None and one.message_id == answer.answers:
+            one.answered, one.together = True, _of_owner(anchor, answer, anchor.owner)
             break
     ready = 0
     while ready < len(waiting) and (waiting[ready].answered or len(waiting) - ready > WAITING):
         ready += 1
     anchor.waiting = waiting[ready:]
-    return [_read(one.touchpoint) for one in waiting[:ready]]
+    return [(_read(one.touchpoint), one.together) for one in waiting[:ready]]
 
 
 def move(anchor: Anchor, member: Membership) -> list[CellMessage]:
@@ -89,12 +94,24 @@ def move(anchor: Anchor, member: Membership) -> list[CellMessage]:
     names = (name for name in anchor.told if profile_id(anchor.workspace, name) == anchor.owner)
     anchor.named = next(names, "") if anchor.owner != itself else ""
     gone = [_gone(anchor, owner, member) for owner in dict.fromkeys((former, itself)) if owner != anchor.owner]
-    return [*gone, snapshot(anchor, cause=member.cause, came=former, at=member.at)]
+    together = _of_owner(anchor, member, anchor.owner)
+    return [*gone, snapshot(anchor, cause=member.cause, came=former, at=member.at, together=together)]
+
+
+def _of_owner(anchor: Anchor, member: Membership, owner: str) -> Together:
+    """The moves of a decision that this owner hears of: as the former owner, as the new one, and as the profile that
+    the identifier itself names."""
+    return tuple(
+        (identifier, version)
+        for identifier, version, former, now in member.together
+        if owner in (former, now) or owner == profile_id(anchor.workspace, identifier)
+    )
 
 
 def snapshot(
-    anchor: Anchor, touchpoint: Touchpoint | None = None, cause: str = "", came: str | None = None, at: int = 0
-) -> CellMessage:
+    anchor: Anchor, touchpoint: Touchpoint | None = None, cause: str = "", came: str | None = None, at: int = 0,
+    together: Together = (),
+) -> CellMessage:  # fmt: skip
     """The cell as it is, for its owner. An identifier without a touchpoint has an empty one: it is known by it."""
     cell: Any = anchor.cell
     return CellMessage(
@@ -109,6 +126,7 @@ def snapshot(
         cause=cause,
         came=came,
         at=at,
+        together=together,
     )
 
 
@@ -123,4 +141,5 @@ def _gone(anchor: Anchor, owner: str, member: Membership) -> CellMessage:
         cause=member.cause,
         gone=anchor.owner,
         at=member.at,
+        together=_of_owner(anchor, member, owner),
     )

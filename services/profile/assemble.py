@@ -35,6 +35,7 @@ from services.profile.event import event
 from services.profile.fill import JUDGED
 from services.profile.person import Held, Person, document, joined, names, redirect, somebody
 from services.profile.struck import cause_of, struck
+from services.profile.together import pending, take_ready
 from services.profile.turning import LATEST, Turn
 from services.profile.view import View, Views
 
@@ -102,8 +103,21 @@ class _Turn:
         self._profiles: dict[str, Profile] = {}  # and their documents
 
     def take(self, message: CellMessage) -> None:
-        """Keep the newest of each anchor; older news and repetitions change nothing and cause nothing."""
+        """Let it count, or wait for what belongs to it."""
         person = self._person(message)
+        if not person.waiting and not message.together:
+            self._count(person, message)
+            return
+        self.changes[person.profile_id] = person
+        one = pending(message)
+        if one not in person.waiting:
+            person.waiting.append(one)
+        while ready := take_ready(person.waiting, {name: held.version for name, held in person.anchors.items()}):
+            for other in ready:
+                self._count(person, other)
+
+    def _count(self, person: Person, message: CellMessage) -> None:
+        """Keep the newest of each anchor; older news and repetitions change nothing and cause nothing."""
         held = person.anchors.get(message.anchor)
         n = -1 if message.cell is None else message.n
         fill = message.touchpoint is None and message.cell is not None and message.came is None

@@ -91,8 +91,8 @@ class _Turn:
         else:
             self._fold(anchor, touchpoint)
             return
-        for ready in anchors.released(anchor) if len(anchor.waiting) > anchors.WAITING else ():
-            self._fold(anchor, ready)
+        for ready, together in anchors.released(anchor) if len(anchor.waiting) > anchors.WAITING else ():
+            self._fold(anchor, ready, together)
 
     def members(self, members: Iterable[Membership]) -> None:
         """In their order: a new owner is told to all whom it concerns, an answer lets go what waited for it."""
@@ -101,8 +101,8 @@ class _Turn:
             if member.version > anchor.version:
                 for message in anchors.move(anchor, member):
                     self.emits.append(Emit("cells", message.owner, message))
-            for ready in anchors.released(anchor, member.answers) if member.answers else ():
-                self._fold(anchor, ready)
+            for ready, together in anchors.released(anchor, member) if member.answers else ():
+                self._fold(anchor, ready, together)
 
     def fill(self, fills: Iterable[Fill]) -> None:
         """Join what the cells lack. The owner gets a new snapshot, which no touchpoint and no move is the cause of."""
@@ -139,10 +139,11 @@ class _Turn:
             return self._first_time(key, anchor, touchpoint)
         return True
 
-    def _fold(self, anchor: Anchor, touchpoint: Touchpoint) -> None:
+    def _fold(self, anchor: Anchor, touchpoint: Touchpoint, together: anchors.Together = ()) -> None:
         anchor.cell = add(anchor.cell, touchpoint, self._definitions)
         anchor.n += 1
-        message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id, at=touchpoint.received_at)
+        at = touchpoint.received_at
+        message = anchors.snapshot(anchor, touchpoint, touchpoint.message_id, at=at, together=together)
         self.emits.append(Emit("cells", anchor.owner, message))
         if touchpoint.group_id:
             self._contribute(anchor, touchpoint)

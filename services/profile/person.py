@@ -7,6 +7,7 @@ from schemas.identifiers import profile_id
 from services.processor import GENERATION
 from services.profile.cell import Cell, join
 from services.profile.definitions import Definitions
+from services.profile.together import Pending
 from services.profile.view import View
 
 
@@ -30,6 +31,8 @@ class Person(msgspec.Struct, tag="person", omit_defaults=True, gc=False):
 
     Where audiences depend on time: `at` is the instant of the last judgement (epoch ms), `due` the wake-up that is set
     (0: none), and what falls due up to `past` was known too late to act on.
+
+    `waiting` are messages that do not count yet (together.py).
     """
 
     workspace: str
@@ -41,6 +44,7 @@ class Person(msgspec.Struct, tag="person", omit_defaults=True, gc=False):
     at: int = 0
     due: int = 0
     past: int = 0
+    waiting: list[Pending] = []
 
 
 def joined(person: Person, came: str = "") -> Cell:

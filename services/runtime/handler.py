@@ -4,7 +4,7 @@ Both engines call the same handler. It is the only place where a processor meets
 four steps is what makes the effects happen once over a log that delivers at least once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,12 @@ class RecordCache:
         self._young.update(records)
         if len(self._young) > self._size:
             self._old, self._young = self._young, {}
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Ask for these again when they are wanted."""
+        for key in keys:
+            self._young.pop(key, None)
+            self._old.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything: somebody else may have written."""
@@ -77,6 +83,10 @@ class Handler:
             raise
         self._cache.keep(outcome.records)
         self.watermarks |= watermark
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Records that others keep have changed: ask the state for them when they are wanted."""
+        self._cache.forget(keys)
 
     async def fire(self, until: int, limit: int = 1_000) -> int:
         """Handle the wake-ups due at or before `until`, in the order of (due, key). Returns how many there were.

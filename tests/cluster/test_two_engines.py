@@ -11,7 +11,15 @@ from services.runtime.clock import wall
 from services.runtime.redis.connection import connect
 from services.runtime.settings import Settings
 from tests.cluster.engines import (
-    Embedded, Log, answers, make_topics, nothing_due, published, until_quiet, wait_for, workers,
+    Embedded,
+    Log,
+    answers,
+    make_topics,
+    nothing_due,
+    published,
+    until_quiet,
+    wait_for,
+    workers,
 )  # fmt: skip
 from tests.cluster.rounds import CONFIG, planned, stamped
 

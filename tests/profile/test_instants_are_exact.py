@@ -156,7 +156,7 @@ def test_cells_of_before_there_were_instants_are_judged_at_their_frame() -> None
     stages.arrive(touchpoint("visit", "anonymous_id:a", event="Signed In", at=NOON - 1, received_at=NOON + 2))
     stages.arrive(touchpoint("login", "user_id:1", "anonymous_id:a", event="Signed In", at=NOON + 3))
     assert all(cell.at for cell in stages.cells)
-    old = b"[%s]" % b",".join(fast.dumps(cell).replace(b',"at":%d}' % cell.at, b"}") for cell in stages.cells)
+    old = b"[%s]" % b",".join(fast.dumps(cell).replace(b',"at":%d,"tog' % cell.at, b',"tog') for cell in stages.cells)
     after = Stages()
     after.handle("assemble", "cells", msgspec.json.decode(old, type=list[CellMessage]), now=NOON + 7)
     told: list[AudienceChange] = after.published["audience-changes"]

@@ -54,6 +54,8 @@ def _plain(schema: Document, defs: Document) -> st.SearchStrategy[Any]:
             return _BY_PATTERN[schema.get("pattern")].filter(lambda text: len(text) >= schema.get("minLength", 0))
         case "integer":
             return st.integers(schema["minimum"], schema["maximum"])
+        case "array" if "prefixItems" in schema:
+            return st.tuples(*(_of(part, defs) for part in schema["prefixItems"])).map(list)
         case "array":
             return st.lists(_of(schema["items"], defs), max_size=3)
         case "object":

@@ -7,7 +7,7 @@ touchpoint that is on its way may keep somebody from falling due.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -95,6 +95,11 @@ class Stage:
         if self._trouble.failures:
             return [f"{self.name} fails and tries again: the log of the worker says why"]
         return [] if self.app.consumer_generation_id else [f"{self.name} has not joined the other workers yet"]
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Records that others keep have changed."""
+        for owned in self._parts.values():
+            owned.partition.forget(keys)
 
     async def _crashed(self) -> None:
         while not self.app.crashed:

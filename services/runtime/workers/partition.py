@@ -8,7 +8,7 @@ and the topic is read again from the state's watermark.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -116,6 +116,10 @@ class Partition:
         """The state is not (or not any more) as this partition left it: take it up again."""
         self._loaded = False
         self._news.set()
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Records that others keep have changed."""
+        self._handler.forget(keys)
 
     def tell(self, now: int) -> None:
         """Let the state say, when nothing waits here, that it has come to `now` (epoch ms)."""

@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from schemas.topics import TOPICS
+from services.automation.rules import Rules
 from services.configuration import Config, load_config
 from services.pipeline import processors
 from services.processor import Processor
@@ -25,6 +26,7 @@ from services.runtime.redis.about import About, fingerprint
 from services.runtime.redis.connection import connect, connect_async
 from services.runtime.redis.state import RedisState
 from services.runtime.settings import Settings
+from services.runtime.workers.accounts import AccountsTable, RulesState
 from services.runtime.workers.engine import Means, Stage
 from services.runtime.workers.health import answering
 
@@ -47,6 +49,8 @@ class _Worker:
         made = _agreed(settings, config)
         self._processors = [stage for stage in made if stage.name in names]
         self._stages: list[Stage] = []
+        asked = any(isinstance(stage, Rules) and stage.asks_accounts for stage in self._processors)
+        self._accounts = AccountsTable(settings, self._forget) if asked else None
 
     async def run(self, ready: Callable[[Any], None]) -> None:
         settings = self._settings
@@ -55,24 +59,39 @@ class _Worker:
         for one in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(one, self._stop)
         try:
+            if self._accounts is not None:
+                await self._accounts.load()
             async with answering(settings.host, settings.health_port, self._reasons) as port:
                 ready(port)
                 await self._work()
         finally:
+            if self._accounts is not None:
+                self._accounts.close()
             await self._frames.close()
             await self._redis.aclose()
 
     def _stage(self, processor: Processor) -> Stage:
         settings, name = self._settings, processor.name
         inputs = [topic for topic in processor.inputs if TOPICS[topic].frames]
+
+        def state(partition: int) -> RedisState:
+            if self._accounts is not None and name == Rules.name:
+                return RulesState(self._accounts, self._redis, name, partition, processor.record)
+            return RedisState(self._redis, name, partition, processor.record)
+
         means = Means(
-            state=lambda partition: RedisState(self._redis, name, partition, processor.record),
+            state=state,
             publisher=lambda partition: KafkaPublisher(settings, self._frames, name, partition),
             lost=partial(heartbeat.lost, self._redis),
             slowest=lambda: heartbeat.slowest(self._redis, "fold", settings.partitions),
             clock=wall,
         )
         return Stage(processor, topics.incarnations(inputs, settings), means, settings)
+
+    def _forget(self, accounts: Sequence[str]) -> None:
+        for stage in self._stages:
+            if stage.name == Rules.name:
+                stage.forget(accounts)
 
     async def _work(self) -> None:
         """Until the stages are stopped, or one of them ends: then all do. Raises what ended it."""
