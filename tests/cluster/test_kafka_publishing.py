@@ -108,6 +108,22 @@ def test_who_has_lost_the_partition_publishes_nothing_any_more(settings: Setting
     assert [line.rpartition(b":")[2] for line in lines_of(settings, "profiles")] == [b"1}", b"2}", b"3}"]
 
 
+def test_a_stage_that_is_stopped_in_the_middle_of_a_transaction_can_be_closed_and_followed(settings: Settings) -> None:
+    async def story(frames: FrameProducer) -> None:
+        publisher, owner = (KafkaPublisher(settings, frames, "assemble", 0) for _ in range(2))
+        await publisher.take_over()
+        under_way = asyncio.create_task(publisher.publish([document(n, 1) for n in range(20)]))
+        await asyncio.sleep(0.002)
+        under_way.cancel()
+        await publisher.close()
+        await owner.publish([document(1, 2)])
+        await owner.close()
+
+    told(settings, story)
+    found = lines_of(settings, "profiles")
+    assert len(found) in (1, 21) and b'{"profile_id":"p1","version":2}' in found
+
+
 def test_what_a_dead_owner_had_begun_is_never_seen_and_readers_do_not_wait_for_it(settings: Settings) -> None:
     dead, owner = FencedProducer(settings, "assemble-0"), FencedProducer(settings, "assemble-0")
     dead.publish([Keyed(settings.kafka_prefix + "profiles", 0, b"k", b'{"n":1}')])
@@ -127,6 +143,10 @@ def test_a_message_that_kafka_would_not_take_says_so_and_stops_the_stage(setting
         publisher = KafkaPublisher(settings, frames, "fold", 0)
         with pytest.raises(RapportError, match=r"longer than Kafka's topics take .* it begins"):
             await publisher.publish([Emit("cells", "p1", {"x": "y" * 4_300_000})])
+        assemble = KafkaPublisher(settings, frames, "assemble", 0)
+        with pytest.raises(RapportError, match=r"longer than Kafka's topics take .* it begins"):
+            await assemble.publish([Emit("profiles", "p1", {"x": "y" * 4_300_000})])
+        await assemble.close()
         await publisher.publish([Emit("cells", "p1", {"x": "y" * 3_000_000})])
         await publisher.close()
 

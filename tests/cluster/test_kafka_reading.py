@@ -87,6 +87,32 @@ def test_a_reader_that_goes_back_gets_the_same_again(settings: Settings) -> None
     reader.close()
 
 
+def test_who_follows_a_public_topic_over_its_gaps_never_has_to_look_for_its_place(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    begin = TopicReader._begin
+
+    def counted(self: TopicReader, partition: int, start: int) -> Any:
+        begun.append((partition, start))
+        return begin(self, partition, start)
+
+    monkeypatch.setattr(TopicReader, "_begin", counted)
+    name, reader = topics.topic_name(settings, "audience-changes"), TopicReader(settings, "audience-changes", "test")
+    writer, at, found = FencedProducer(settings, "assemble-1"), [0, 0], list[bytes]()
+    for n in range(5):
+        writer.publish([Keyed(name, partition, b"k", b"%d%d" % (n, partition)) for partition in range(2)])
+        for wait in (WAIT, 0.3):
+            for partition in range(2):
+                chunk = reader.read(partition, at[partition], 10, wait)
+                at[partition] = chunk.next
+                found += [one.body for one in chunk.frames]
+    assert sorted(found) == [b"%d%d" % (n, partition) for n in range(5) for partition in range(2)]
+    assert begun == [(0, 0), (1, 0)]
+    reader.close()
+    writer.close()
+
+
 def test_at_the_end_nothing_is_waited_for_that_is_not_asked_for(settings: Settings) -> None:
     reader = TopicReader(settings, "cells", "test")
     end = reader.ends()[0]

@@ -44,6 +44,12 @@ def client_settings(settings: Settings, part: str) -> dict[str, Any]:
     return made
 
 
+def unheard(settings: Settings, part: str) -> dict[str, Any]:
+    """The same for a client whose logs nobody collects: while Kafka is away they would pile up in memory. What its
+    calls raise says what is wrong."""
+    return client_settings(settings, part) | {"log_level": 0}
+
+
 def faust_settings(settings: Settings) -> dict[str, Any]:
     """What a Faust app is made with to reach the same brokers in the same way."""
     from faust import SASLCredentials, SSLCredentials

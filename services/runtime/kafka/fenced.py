@@ -5,6 +5,7 @@ had begun, and from then on the former one gets nothing in. A compacted topic ke
 version, so a late former owner must not write at all. librdkafka's calls block, so they are made in threads.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
@@ -13,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from services.errors import Fenced, Retry
 from services.runtime import metrics
-from services.runtime.kafka.connection import MOST_MESSAGE, client_settings, connected, reason
+from services.runtime.kafka.connection import MOST_MESSAGE, connected, reason, unheard
 from services.runtime.settings import Settings
 
 WITHIN = 10.0  # seconds for taking over, and for one transaction
@@ -34,10 +35,10 @@ class Keyed(NamedTuple):
 
 
 class FencedProducer:
-    """`owner` names stage and partition: "assemble-3". Not for two threads at once."""
+    """`owner` names stage and partition: "assemble-3". One thread at a time is at work; others wait for it."""
 
     def __init__(self, settings: Settings, owner: str):
-        self._made = client_settings(settings, owner) | {
+        self._made = unheard(settings, owner) | {
             "transactional.id": f"{settings.kafka_prefix}rapport-{owner}",
             "transaction.timeout.ms": ABANDONED,
             "message.timeout.ms": int(WITHIN * 1000),
@@ -46,35 +47,44 @@ class FencedProducer:
             "message.max.bytes": MOST_MESSAGE,
         }
         self._producer: Producer | None = None
+        self._at_work = threading.Lock()  # whoever awaited a transaction may have been cancelled, and closes
 
     def take_over(self) -> None:
         """Put out whoever published under this name before. Raises Retry when Kafka cannot do it now."""
-        self.close()
+        with self._at_work:
+            self._take_over()
+
+    def publish(self, messages: Sequence[Keyed]) -> None:
+        """All of these in one transaction, committed when it returns. Raises Fenced when another owner has taken over,
+        Retry when Kafka cannot take it now; then none of it will be seen, or all of it (the answer was lost)."""
+        with self._at_work:
+            producer = self._producer or self._take_over()
+            began = time.monotonic()
+            try:
+                producer.begin_transaction()
+                for name, partition, key, value in messages:
+                    self._put(producer, name, partition, key, value)
+                self._commit(producer, began + WITHIN)
+            except (KafkaException, BufferError) as error:
+                self._give_up(producer, error)
+            metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
+
+    def close(self) -> None:
+        """Give the connections back. A transaction that is open is ended by the next owner, or by Kafka."""
+        with self._at_work:
+            self._let_go()
+
+    def _take_over(self) -> Producer:
+        self._let_go()
         producer = connected(Producer, self._made)
         try:
             producer.init_transactions(WITHIN)
         except KafkaException as error:
             raise Retry(f"Kafka does not hand the public topics over: {reason(error)}") from None
         self._producer = producer
+        return producer
 
-    def publish(self, messages: Sequence[Keyed]) -> None:
-        """All of these in one transaction, committed when it returns. Raises Fenced when another owner has taken over,
-        Retry when Kafka cannot take it now; then none of it will be seen, or all of it (the answer was lost)."""
-        if self._producer is None:
-            self.take_over()
-        assert self._producer is not None
-        began = time.monotonic()
-        try:
-            self._producer.begin_transaction()
-            for name, partition, key, value in messages:
-                self._put(self._producer, name, partition, key, value)
-            self._commit(self._producer, began + WITHIN)
-        except (KafkaException, BufferError) as error:
-            self._give_up(error)
-        metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
-
-    def close(self) -> None:
-        """Give the connections back. A transaction that is open is ended by the next owner, or by Kafka."""
+    def _let_go(self) -> None:
         if self._producer is not None:
             self._producer.purge()
             self._producer = None  # its own close() would wait for Kafka to end the transaction
@@ -95,18 +105,17 @@ class FencedProducer:
                 if not error.args[0].retriable() or time.monotonic() > until:
                     raise
 
-    def _give_up(self, error: KafkaException | BufferError) -> NoReturn:
+    def _give_up(self, producer: Producer, error: KafkaException | BufferError) -> NoReturn:
         """Nothing of it is to be seen. A producer that cannot go on is thrown away: the next one starts anew."""
         told = error.args[0] if isinstance(error, KafkaException) else None
-        try:
-            if told is None or told.txn_requires_abort():
-                assert self._producer is not None
-                self._producer.abort_transaction(WITHIN)
-            else:
-                self.close()
-        except KafkaException:
-            self.close()
+        if told is None or told.txn_requires_abort():
+            try:
+                producer.abort_transaction(WITHIN)
+            except KafkaException:
+                self._let_go()
+        else:
+            self._let_go()
         if told is not None and told.code() in _PUT_OUT:
-            self.close()
+            self._let_go()
             raise Fenced("another worker publishes for this partition now") from None
         raise Retry(f"Kafka did not take the public messages: {reason(error)}") from None

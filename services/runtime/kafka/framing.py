@@ -24,14 +24,19 @@ def cut(name: str, partition: int, lines: Sequence[bytes]) -> Iterator[Framed]:
     """The lines as frames, in order. Raises RapportError for a line that no message can hold."""
     begin = size = 0
     for at, line in enumerate(lines):
-        if len(line) > LONGEST:
-            raise RapportError(
-                f"a message of {len(line):,} bytes for {name} is longer than Kafka's topics take ({LONGEST:,}):"
-                f" it begins {line[:200]!r}"
-            )
+        check(name, line)
         if at > begin and (size + len(line) > MOST_BYTES or at - begin == MOST_LINES):
             yield Framed(name, partition, b"\n".join(lines[begin:at]), at - begin)
             begin, size = at, 0
         size += len(line) + 1
     if len(lines) > begin:
         yield Framed(name, partition, b"\n".join(lines[begin:]), len(lines) - begin)
+
+
+def check(name: str, line: bytes) -> None:
+    """Raises RapportError for a line that no message can hold."""
+    if len(line) > LONGEST:
+        raise RapportError(
+            f"a message of {len(line):,} bytes for {name} is longer than Kafka's topics take ({LONGEST:,}):"
+            f" it begins {line[:200]!r}"
+        )

@@ -14,7 +14,7 @@ from services.errors import RapportError, Retry
 from services.runtime import metrics
 from services.runtime.disk import Trouble
 from services.runtime.kafka.connection import topic_name
-from services.runtime.kafka.framing import LONGEST, MOST_BYTES, MOST_LINES, cut
+from services.runtime.kafka.framing import LONGEST, MOST_BYTES, MOST_LINES, check, cut
 from services.runtime.kafka.keys import KEYS
 from services.runtime.kafka.partitions import partition_of
 from services.runtime.kafka.producer import FrameProducer
@@ -97,8 +97,7 @@ class KafkaJournal:
         for topic, some in lines.items():
             lanes, key = self._lanes[topic], KEYS[topic]
             for line in some:
-                if len(line) > LONGEST:
-                    raise RapportError(f"a line of {len(line):,} bytes is too long for Kafka: it takes {LONGEST:,}")
+                check(topic, line)
                 lane = lanes[partition_of(key(line), len(lanes))]
                 gathered = lane.gathered
                 if gathered is None or gathered.size > MOST_BYTES or len(gathered.lines) == MOST_LINES:
@@ -155,11 +154,13 @@ class KafkaJournal:
             return
         self._trouble.over()
         self._size -= gathered.size
+        metrics.WAITING.set(self._size)
         gathered.done.set_result(None)
         if lane.gathered is not None and self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self._flush)
 
     def _refuse(self, gathered: _Gathered, why: str) -> None:
         self._size -= gathered.size
+        metrics.WAITING.set(self._size)
         gathered.done.set_exception(Retry(why, after=AFTER))
         gathered.done.exception()  # who waited may be gone

@@ -10,7 +10,7 @@ from schemas.topics import TOPICS
 from services.processor import Emit
 from services.runtime.kafka.connection import topic_name
 from services.runtime.kafka.fenced import FencedProducer, Keyed
-from services.runtime.kafka.framing import Framed, cut
+from services.runtime.kafka.framing import Framed, check, cut
 from services.runtime.kafka.partitions import partition_of
 from services.runtime.kafka.producer import FrameProducer
 from services.runtime.kafka.topics import partitions
@@ -76,6 +76,7 @@ class KafkaPublisher:
             partition = partition_of(key, count)
             line = dumps(message) if message is not None else None
             if is_public or line is None:
+                check(name, line or b"")
                 public.append(Keyed(name, partition, key.encode(), line))
             else:
                 lines.setdefault((name, partition), []).append(line)

@@ -33,12 +33,18 @@ class Chunk(NamedTuple):
 
 
 class _Partition:
-    """What has come of a partition and was not asked for yet. `position` is the offset after it."""
+    """What has come of a partition and was not asked for yet. `position` is the offset after it; `given` was told as
+    the next one to read, and a gap that was seen since lies behind it."""
 
     def __init__(self, position: int):
         self.frames: deque[StoredFrame] = deque()
-        self.position, self.lines = position, 0
+        self.position = self.given = position
+        self.lines = 0
         self.ended = False  # that there is no more now was told since the last look
+
+    @property
+    def next(self) -> int:
+        return self.frames[0].offset if self.frames else self.position
 
 
 class TopicReader:
@@ -76,7 +82,7 @@ class TopicReader:
         Raises RapportError when the log no longer holds (or never held) what is asked for, Retry when Kafka is away.
         """
         part = self._parts.get(partition)
-        if part is None or start != (part.frames[0].offset if part.frames else part.position):
+        if part is None or start not in (part.given, part.next):
             part = self._begin(partition, start)
         part.ended, until = False, time.monotonic() + wait
         while part.lines < limit and (self._held < MOST_HELD or not part.frames):
@@ -87,7 +93,8 @@ class TopicReader:
         if not found and self._away:
             away, self._away = self._away, ""
             raise Retry(f"{self._name} cannot be read: {away}")
-        return Chunk(found, part.frames[0].offset if part.frames else part.position)
+        part.given = part.next
+        return Chunk(found, part.given)
 
     def beginnings(self) -> dict[int, int]:
         """Of each partition the first offset that is still there."""
@@ -115,27 +122,32 @@ class TopicReader:
         """Take what has come for any partition. Returns how many messages that were."""
         first = self._consumer.poll(wait)  # consume() would wait until it has all of so many
         messages = [first, *self._consumer.consume(MESSAGES, 0.0)] if first is not None else []
+        wrong: list[tuple[Message, KafkaError]] = []
         for message in messages:
             part, error = self._parts[_partition(message)], message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                part.position, part.ended = max(part.position, message.offset() or 0), True
             if error is not None:
-                self._end(part, message, error)
+                wrong.append((message, error))
                 continue
             frame = _frame(message)
             part.frames.append(frame)
             part.lines += frame.count
             part.position = frame.offset + 1
             self._held += len(frame.body)
+        for message, error in wrong:  # once all that has come is in its place
+            self._raise(message, error)
         return len(messages)
 
-    def _end(self, part: _Partition, message: Message, error: KafkaError) -> None:
-        """The end of what is there now is told as an error, and so is what cannot be read."""
+    def _raise(self, message: Message, error: KafkaError) -> None:
+        """What cannot be read. That there is no more now is told as an error, too, and is none."""
         if error.code() == KafkaError._PARTITION_EOF:
-            part.position, part.ended = max(part.position, message.offset() or 0), True
             return
         where = f"{self._name}/{_partition(message)}"
         if error.code() not in _GONE:
             raise Retry(f"{where} cannot be read: {error.str()}")
-        begin, end = self.beginnings()[_partition(message)], self.ends()[_partition(message)]
+        partition, part = _partition(message), self._parts[_partition(message)]
+        begin, end = self.beginnings()[partition], self.ends()[partition]
         raise RapportError(
             f"{where} holds the offsets {begin} to {end}, and a reader is at {part.position}: it was away for longer"
             " than the topic keeps messages, or the topic is not the one that it knew"

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS, Topic
 from services.errors import RapportError
-from services.runtime.kafka.connection import MOST_MESSAGE, client_settings, connected, topic_name, unreachable
+from services.runtime.kafka.connection import MOST_MESSAGE, connected, topic_name, unheard, unreachable
 from services.runtime.settings import Settings
 
 WITHIN = 15.0  # seconds that Kafka gets for an answer
@@ -83,7 +83,7 @@ def _configs(topic: Topic, settings: Settings) -> dict[str, str]:
 
 def administrator(settings: Settings) -> AdminClient:
     """A client that asks about topics and makes them."""
-    return connected(AdminClient, client_settings(settings, "topics"))
+    return connected(AdminClient, unheard(settings, "topics"))
 
 
 def described(client: AdminClient, settings: Settings, names: Iterable[str]) -> dict[str, There]:
