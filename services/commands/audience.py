@@ -7,13 +7,13 @@ import typer
 
 from schemas import fast
 from services.commands.options import AsJson, ConfigFolder, Data, settings_of
-from services.commands.reach import running_on
+from services.commands.reach import clickhouse_of
 from services.commands.show import json_line, remarks, table
 from services.configuration import load_config
 from services.errors import RapportError
 from services.profile.definitions import Definitions
 from services.profile.sql import audience_sql
-from services.runtime.clickhouse_reader import connect
+from services.runtime.clickhouse_reader import connect_to
 
 SHOWN = 100  # people of a table; --json prints all
 _PEOPLE = """
@@ -42,7 +42,7 @@ def audience(
 
     settings = settings_of(data=data, config=config)
     asked = _PEOPLE.format(inside=_inside(load_config(settings.config).definitions, name))
-    client = connect(settings, running_on(settings).clickhouse_port)
+    client = connect_to(settings, clickhouse_of(settings))
     try:
         found = client.query(asked, parameters={"workspace": workspace, "now": time.time_ns() // 1_000_000}).result_rows
     except ClickHouseError as error:

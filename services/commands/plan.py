@@ -9,12 +9,12 @@ import yaml
 
 from schemas import fast
 from services.commands.options import AsJson, Data, InWorkspace, settings_of
-from services.commands.reach import running_on
+from services.commands.reach import clickhouse_of
 from services.commands.show import instant, json_line, remarks, table
 from services.errors import RapportError
 from services.ingest.plan.definitions import MOST
 from services.ingest.plan.inference import proposed
-from services.runtime.clickhouse_reader import connect
+from services.runtime.clickhouse_reader import connect_to
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -62,7 +62,7 @@ def infer(
     if out is not None and out.exists():
         raise RapportError(f"{out} is there already; name another file, and move over what you like of it")
     settings = settings_of(data=data)
-    client = connect(settings, running_on(settings).clickhouse_port)
+    client = connect_to(settings, clickhouse_of(settings))
     chosen = {"workspace": workspace or "main", "source": source, "event": event}
     planned = list(_planned(client, chosen, samples))
     if not planned:
@@ -101,7 +101,7 @@ def violations(
     rapport plan violations --json | jq -r .example
     """
     settings = settings_of(data=data)
-    client = connect(settings, running_on(settings).clickhouse_port)
+    client = connect_to(settings, clickhouse_of(settings))
     found = list(client.query(_VIOLATIONS, parameters={"workspace": workspace or "", "limit": limit}).named_results())
     if as_json:
         for one in found:

@@ -10,10 +10,10 @@ import typer
 
 from services.commands import queries
 from services.commands.options import AsJson, Data, settings_of
-from services.commands.reach import running_on
+from services.commands.reach import clickhouse_of
 from services.commands.show import json_line, remarks, table
 from services.errors import RapportError
-from services.runtime.clickhouse_reader import connect
+from services.runtime.clickhouse_reader import connect_to
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -67,7 +67,7 @@ def query(
     if sql == "-":
         sql = sys.stdin.read()
     try:
-        client = connect(settings, running_on(settings).clickhouse_port)
+        client = connect_to(settings, clickhouse_of(settings))
         if sql is None:
             _describe(client.query(_TABLES).named_results(), as_json)
         elif as_json or as_csv:

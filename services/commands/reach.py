@@ -30,6 +30,14 @@ def running_on(settings: Settings) -> Running:
     return running
 
 
+def clickhouse_of(settings: Settings) -> str:
+    """The URL of ClickHouse's interface: RAPPORT_CLICKHOUSE where it is set, else that of the platform that is up on
+    the data folder. Raises RapportError when there is none."""
+    if "clickhouse" in settings.model_fields_set:
+        return settings.clickhouse
+    return f"http://127.0.0.1:{running_on(settings).clickhouse_port}"
+
+
 @contextmanager
 def http(running: Running, key: str = "") -> "Iterator[httpx.Client]":
     """A client of the platform's HTTP API, with `key` as its bearer. Says what to do when the platform is gone."""

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
+from pydantic import SecretStr
 
 from services.errors import RapportError
 from services.runtime.clickhouse_writer import connect
 from services.runtime.settings import Settings
+from services.runtime.warehouse import migrations
 from services.runtime.warehouse.watermark_table import WatermarkTable
 from services.runtime.warehouse.watermarks import Place, Watermark
-from tests.cluster.running import Address
+from tests.cluster.running import Address, Warehouse
 from tests.cluster.warehouse_workers import Worker, Workers, until
 from tests.warehouse.server_process import ServerProcess
 from tests.warehouse.warehouse_lines import NOW, line, touchpoint
@@ -25,17 +27,10 @@ PLACES = {"incarnation", "partition", "offset", "index", "replay_id"}  # where a
 VIEWS = ("touchpoints", "profiles", "identity_map", "identity_changes", "audience_changes", "actions", "rejected")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    server = ServerProcess(tmp_path_factory.mktemp("server")).start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-def workers(kafka: Address, server: ServerProcess) -> Iterator[Workers]:
+def workers(kafka: Address, clickhouse_server: Warehouse) -> Iterator[Workers]:
     """Topics of their own on a warehouse that the tests share: each looks at its own workspace."""
-    workers = Workers(kafka.address, server)
+    workers = Workers(kafka.address, clickhouse_server.url, clickhouse_server.writer_password)
     yield workers
     workers.close()
 
@@ -53,8 +48,8 @@ def spread(workers: Workers, workspace: str, first: int, frames: int, size: int 
 def each_once(workers: Workers, workspace: str, count: int) -> None:
     """Wait until so many touchpoints are there; each is, once."""
     asked = f"SELECT count(), uniqExact(message_id) FROM touchpoints WHERE workspace = '{workspace}'"
-    until(lambda: workers.server.rows(asked)[0][1] >= count)
-    assert workers.server.rows(asked) == [[count, count]]
+    until(lambda: workers.rows(asked)[0][1] >= count)
+    assert workers.rows(asked) == [[count, count]]
 
 
 def ready(worker: Worker) -> int:
@@ -125,10 +120,8 @@ def test_two_workers_share_the_work_and_views_are_those_of_the_embedded_warehous
     for view in VIEWS:
         expected = shown(warehouse.rows, view)
         assert expected
-        until(lambda view=view, expected=expected: shown(workers.server.rows, view) == expected)
-    partitions = workers.server.rows(
-        "SELECT DISTINCT `partition` FROM touchpoint_log WHERE workspace = 'same' ORDER BY 1"
-    )
+        until(lambda view=view, expected=expected: shown(workers.rows, view) == expected)
+    partitions = workers.rows("SELECT DISTINCT `partition` FROM touchpoint_log WHERE workspace = 'same' ORDER BY 1")
     assert partitions == [[0], [1], [2]]
     assert pair[0].stop() == 0  # leaves the group at once: the other one takes over what it had
     spread(workers, "later", 0, 6)
@@ -151,18 +144,21 @@ def test_a_worker_that_is_killed_at_any_step_loses_and_doubles_nothing(workers: 
     assert worker.stop() == 0
 
 
-def test_while_clickhouse_is_away_a_worker_waits_and_then_goes_on(workers: Workers) -> None:
+def test_while_clickhouse_is_away_a_worker_waits_and_then_goes_on(kafka: Address, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path).start()
+    workers = Workers(kafka.address, server.url, server.password)
     worker = workers.worker()
     spread(workers, "away", 0, 3)
     each_once(workers, "away", 30)
     assert ready(worker) == 200
-    workers.server.kill()
+    server.kill()
     spread(workers, "away", 30, 6)
     until(lambda: ready(worker) == 503)
-    workers.server.start()
+    server.start()
     each_once(workers, "away", 90)
     until(lambda: ready(worker) == 200)
     assert worker.stop() == 0
+    assert server.stop() == 0
 
 
 def test_a_topic_that_was_made_anew_stops_the_worker_with_what_to_do(workers: Workers) -> None:
@@ -180,7 +176,7 @@ def test_a_topic_that_was_made_anew_stops_the_worker_with_what_to_do(workers: Wo
     assert "the topic touchpoints was made anew" in said
     assert "ALTER TABLE warehouse_watermarks DELETE WHERE topic = 'touchpoints'" in said
     forget = "ALTER TABLE warehouse_watermarks DELETE WHERE topic = 'touchpoints'"
-    workers.server.client().command(forget, settings={"mutations_sync": 1})
+    workers.writer.command(forget, settings={"mutations_sync": 1})
     worker = workers.worker()
     spread(workers, "anew", 30, 3)
     each_once(workers, "anew", 60)  # the old rows stay
@@ -200,8 +196,9 @@ def test_a_log_that_begins_after_what_was_read_stops_the_worker(workers: Workers
     assert stopped.child.returncode == 1
 
 
-def test_a_watermark_never_goes_back_whoever_notes_it_late(server: ServerProcess) -> None:
-    marks = WatermarkTable(server.client())
+def test_a_watermark_never_goes_back_whoever_notes_it_late(workers: Workers) -> None:
+    migrations.apply(workers.writer)
+    marks = WatermarkTable(workers.writer)
     place = Place("some-topic", 7)
     for offset in (5, 9, 3):
         marks.advance({place: Watermark("life", offset), Place("some-topic"): Watermark("life", 1)})
@@ -210,8 +207,8 @@ def test_a_watermark_never_goes_back_whoever_notes_it_late(server: ServerProcess
     }  # fmt: skip
 
 
-def test_without_a_password_or_a_server_it_is_said_what_is_missing(tmp_path: Path) -> None:
+def test_without_a_password_or_a_server_it_is_said_what_is_missing() -> None:
     with pytest.raises(RapportError, match="set RAPPORT_WRITER_PASSWORD"):
         connect(Settings())
     with pytest.raises(RapportError, match="is it up"):
-        connect(Settings(clickhouse="http://127.0.0.1:1", writer_password="x"))
+        connect(Settings(clickhouse="http://127.0.0.1:1", writer_password=SecretStr("x")))

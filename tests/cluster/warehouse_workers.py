@@ -11,13 +11,15 @@ from typing import Any
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
+from pydantic import SecretStr
 
 from schemas.topics import TOPICS
+from services.runtime.clickhouse_reader import connect_to
+from services.runtime.clickhouse_writer import connect
 from services.runtime.kafka import topic_plan
 from services.runtime.kafka.connection import client_settings, topic_name
 from services.runtime.kafka.topics import administrator
 from services.runtime.settings import Settings
-from tests.warehouse.server_process import ServerProcess
 from tests.warehouse.warehouse_process import ROOT
 
 _PROGRAM = """
@@ -25,12 +27,14 @@ import os, sys
 from clickhouse_connect.driver.httpclient import HttpClient
 from services.errors import RapportError
 from services.runtime import logs
+from services.runtime.kafka import sharing
 from services.runtime.settings import Settings
 from services.runtime.warehouse import writer
 from services.runtime.warehouse.watermark_table import WatermarkTable
 from services.runtime.workers.warehouse import serve
 
 writer.IDLE = writer.PAUSE = 0.05  # tests wait for every line
+sharing.SESSION = 6_000  # and for who was killed; Kafka takes no less
 
 def dies(owner, name, after):
     real = getattr(owner, name)
@@ -87,15 +91,18 @@ class Worker:
 
 
 class Workers:
-    """Topics with a prefix of their own and 3 partitions, and workers that copy them into `server`."""
+    """Topics with a prefix of their own and 3 partitions, and workers that copy them into the ClickHouse at `url`."""
 
-    def __init__(self, kafka: str, server: ServerProcess):
-        self.server, self._running = server, list[Worker]()
+    def __init__(self, kafka: str, url: str, password: str):
+        self._running = list[Worker]()
         self.settings = Settings(
-            kafka=kafka, kafka_prefix=f"w{uuid.uuid4().hex[:8]}-", partitions=3, replication=1, clickhouse=server.url
-        )
-        server.client().command("DROP TABLE IF EXISTS warehouse_watermarks")  # of the test before, and its topics
-        server.client().command("DROP TABLE IF EXISTS schema_migrations")
+            kafka=kafka, kafka_prefix=f"w{uuid.uuid4().hex[:8]}-", partitions=3, replication=1, clickhouse=url,
+            writer_password=SecretStr(password),
+        )  # fmt: skip
+        self.writer = connect(self.settings)
+        self.writer.command("DROP TABLE IF EXISTS warehouse_watermarks")  # of the test before, and its topics
+        self.writer.command("DROP TABLE IF EXISTS schema_migrations")
+        self._reader = connect_to(self.settings, url)
         self.administrator: AdminClient = administrator(self.settings)
         self.make_topics()
         made = client_settings(self.settings, "test")
@@ -109,6 +116,10 @@ class Workers:
     def name(self, topic: str) -> str:
         return topic_name(self.settings, topic)
 
+    def rows(self, sql: str) -> list[list[Any]]:
+        """What a reader sees."""
+        return [list(row) for row in self._reader.query(sql).result_rows]
+
     def publish(self, topic: str, partition: int, lines: Iterable[bytes]) -> None:
         """One frame; of a public topic a transaction of one message a line."""
         if TOPICS[topic].frames:
@@ -121,11 +132,12 @@ class Workers:
         self._public.commit_transaction(30)
 
     def worker(self, step: str = "") -> Worker:
-        given = self.settings
+        given, secret = self.settings, self.settings.writer_password
+        assert secret
         environment = {
             "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "RAPPORT_KAFKA": given.kafka,
             "RAPPORT_KAFKA_PREFIX": given.kafka_prefix, "RAPPORT_PARTITIONS": "3", "RAPPORT_REPLICATION": "1",
-            "RAPPORT_CLICKHOUSE": given.clickhouse, "RAPPORT_WRITER_PASSWORD": self.server.password,
+            "RAPPORT_CLICKHOUSE": given.clickhouse, "RAPPORT_WRITER_PASSWORD": secret.get_secret_value(),
             "RAPPORT_HEALTH_PORT": "0",
         }  # fmt: skip
         self._running.append(Worker(environment, step))
