@@ -1,6 +1,7 @@
 """The chart: Helm finds nothing wrong, Kubernetes accepts what it makes, and its pods may do no more than they must."""
 
 import json
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -173,6 +174,13 @@ def test_the_way_in_from_outside_leads_to_what_customers_call_and_no_further() -
 def test_wrong_values_are_refused_by_name(values: dict[str, Any], said: str) -> None:
     (made,) = charted(values)["rendered"]
     assert said in made["error"]
+
+
+def test_the_values_on_the_page_are_accepted() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (values,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    kinds = {one["kind"] for one in manifests(yaml.safe_load(values))}
+    assert {"Ingress", "ScaledObject", "PodMonitor"} <= kinds
 
 
 def test_the_checks_can_fail(tmp_path: Path) -> None:
