@@ -73,7 +73,8 @@ def connect(settings: Settings) -> Client:
             return client
         client.close()
         cluster = RedisCluster.from_url(settings.redis, **_options(settings))
-        every: Any = [cluster.info(target_nodes=primary) for primary in cluster.get_primaries()]
+        primaries: Any = cluster.get_primaries()  # type: ignore[no-untyped-call]
+        every: Any = [cluster.info(target_nodes=primary) for primary in primaries]
     for told in every:
         judge(told)
     return cluster
