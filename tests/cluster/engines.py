@@ -195,7 +195,8 @@ class Embedded:
         self._file = StateFile(folder / "state.db", STAGES)
         stages = processors(config, 0, live_at, dedup_days)
         read = lambda start, limit: frames.read(self._log, "touchpoints", start, limit)  # noqa: E731
-        self._engine = Engine(self._file, stages, read, wall, 2_000, 60_000)
+        one_frame = 1  # a turn: of what comes within a second, a log-in waits for its answer and is overtaken
+        self._engine = Engine(self._file, stages, read, wall, one_frame, 60_000)
 
     async def run(self, rounds: Sequence[Sequence[Touchpoint]]) -> None:
         """Everything, frame by frame, and then what time does up to now."""

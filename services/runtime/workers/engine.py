@@ -60,6 +60,7 @@ class Stage:
         self.name = processor.name
         self._topics = {topic_name(settings, topic): topic for topic in incarnations}  # by what Kafka calls them
         self._parts: dict[int, _Owned] = {}
+        self._changing = asyncio.Lock()  # one change of what we own after the other
         self._ended: asyncio.Future[None] | None = None
         self._trouble = Trouble(self.name)
         self._seeking: asyncio.Future[None] | None = None
@@ -82,7 +83,8 @@ class Stage:
         finally:
             for task in (beating, crashed):
                 task.cancel()
-            await self._let_go(set(self._parts))
+            async with self._changing:
+                await self._let_go(set(self._parts))
             await self.app.stop()
 
     def stop(self) -> None:
@@ -110,8 +112,9 @@ class Stage:
         """Take up the partitions that are new, and say where each topic is read on."""
         metrics.REBALANCES.labels(self.name).inc()
         numbers = {tp.partition for tp in assigned}
-        await self._let_go(set(self._parts) - numbers)
-        await asyncio.gather(*(self._take(number) for number in numbers - set(self._parts)))
+        async with self._changing:
+            await self._let_go(set(self._parts) - numbers)
+            await asyncio.gather(*(self._take(number) for number in numbers - set(self._parts)))
         metrics.PARTITIONS.labels(self.name).set(len(self._parts))
         positions = {tp: self._parts[tp.partition].partition.positions[self._topics[tp.topic]] for tp in assigned}
         await self._check(positions)
@@ -151,7 +154,8 @@ class Stage:
                 raise error
 
     async def _revoked(self, _app: Any, revoked: set[TP], /, **_: Any) -> None:
-        await self._let_go({tp.partition for tp in revoked})
+        async with self._changing:
+            await self._let_go({tp.partition for tp in revoked})
 
     async def _let_go(self, numbers: set[int]) -> None:
         gone = [self._parts.pop(number) for number in numbers if number in self._parts]
