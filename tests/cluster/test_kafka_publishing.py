@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,6 +107,21 @@ def test_who_has_lost_the_partition_publishes_nothing_any_more(settings: Setting
 
     told(settings, story)
     assert [line.rpartition(b":")[2] for line in lines_of(settings, "profiles")] == [b"1}", b"2}", b"3}"]
+
+
+def test_after_a_fatal_error_there_is_a_new_producer_and_the_frames_go_on(settings: Settings) -> None:
+    async def story(frames: FrameProducer) -> None:
+        publisher = KafkaPublisher(settings, frames, "fold", 0)
+        await publisher.publish([Emit("cells", "p1", {"n": 1})])
+        report, first = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, fatal=True), frames._producer
+        frames._under_way += 1
+        frames.told(report)
+        await publisher.publish([Emit("cells", "p1", {"n": 2})])
+        assert frames._producer is not first
+        await publisher.close()
+
+    told(settings, story)
+    assert lines_of(settings, "cells") == [b'{"n":1}', b'{"n":2}']
 
 
 def test_a_stage_that_is_stopped_in_the_middle_of_a_transaction_can_be_closed_and_followed(settings: Settings) -> None:

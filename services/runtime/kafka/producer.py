@@ -57,6 +57,7 @@ class FrameProducer:
             try:
                 self._producer.produce(frame.name, frame.body, partition=frame.partition, on_delivery=batch.told)
             except (BufferError, KafkaException) as error:
+                self._broken = isinstance(error, KafkaException) and _is_final(error.args[0])
                 batch.end(len(frames) - at, reason(error))
                 break
             self._under_way += 1
@@ -79,7 +80,7 @@ class FrameProducer:
     def told(self, error: KafkaError | None) -> None:
         """A report of librdkafka's has come."""
         self._under_way -= 1
-        self._broken = self._broken or (error is not None and error.fatal())
+        self._broken = self._broken or (error is not None and _is_final(error))
 
     def _look(self, after: float) -> None:
         if self._polling is not None:
@@ -87,9 +88,11 @@ class FrameProducer:
         self._polling = asyncio.get_running_loop().call_later(after, self._poll)
 
     def _poll(self) -> None:
-        self._producer.poll(0)
         self._polling = None
-        self._look(POLL if self._under_way else QUIET)
+        try:
+            self._producer.poll(0)
+        finally:
+            self._look(POLL if self._under_way else QUIET)
 
     def _renew(self) -> None:
         """After a fatal error (the cluster has forgotten us, say) nothing more leaves through the same producer."""
@@ -97,6 +100,10 @@ class FrameProducer:
         self._producer.purge()
         self._producer.flush(1.0)
         self._producer, self._broken = connected(Producer, self._made), False
+
+
+def _is_final(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL
 
 
 class _Batch:
