@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from services.errors import RapportError
 from services.runtime.cluster import jars as fetching
 from services.runtime.cluster import programs
 from services.runtime.cluster.addresses import free_ports, listens
-from services.runtime.cluster.kafka import Kafka
+from services.runtime.cluster.kafka import Kafka, cluster_id
 from services.runtime.cluster.process import Process, born
 from services.runtime.cluster.redis import Redis
 from tests.cluster.running import Address, Warehouse, running_redis, small
@@ -48,6 +49,12 @@ def test_a_broker_that_was_killed_comes_back_with_what_was_acknowledged(own_kafk
     broker.restart()
     produce(own_kafka.address, "orders", b"after")
     assert consume(own_kafka.address, "orders", 2) == [b"before", b"after"]
+
+
+def test_no_clusters_id_looks_like_an_option() -> None:
+    for first in range(256):
+        made = cluster_id(UUID(bytes=bytes([first]) * 16))
+        assert made[0] != "-" and len(made) == 22
 
 
 def test_a_kafka_keeps_the_number_of_brokers_that_it_began_with(own_kafka: Kafka) -> None:

@@ -127,7 +127,7 @@ class Kafka:
         kept = self._folder / "kafka.id"
         if not kept.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            kept.write_text(f"{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]} {len(self.brokers)}\n")
+            kept.write_text(f"{cluster_id(uuid.uuid4())} {len(self.brokers)}\n")
         identity, count = kept.read_text().split()
         if int(count) != len(self.brokers):
             raise RapportError(
@@ -135,6 +135,11 @@ class Kafka:
                 f" --brokers {count}, or give the other one a folder of its own with --data"
             )
         return identity
+
+
+def cluster_id(made: uuid.UUID) -> str:
+    """As Kafka writes it: base64, which must not begin with a minus, since its tools would take it for an option."""
+    return base64.urlsafe_b64encode(b"\x80" + made.bytes[1:]).decode()[:22]
 
 
 def known(address: str) -> set[int]:

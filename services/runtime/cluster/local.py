@@ -10,11 +10,13 @@ from services.configuration import load_config
 from services.errors import RapportError
 from services.runtime.cluster import record, wish
 from services.runtime.cluster.clickhouse import ClickHouse
+from services.runtime.cluster.jars import jars
 from services.runtime.cluster.kafka import Kafka
 from services.runtime.cluster.process import Process
 from services.runtime.cluster.redis import Redis
 from services.runtime.cluster.wish import Ports, Wish
 from services.runtime.cluster.workers import workers
+from services.runtime.files import cache_folder
 from services.runtime.kafka import topic_plan, topics
 from services.runtime.settings import Settings
 
@@ -56,6 +58,8 @@ class LocalCluster:
         ports = wish.ports(self._wish, self._given)
         settings = wish.settings(self._wish, self._given, ports)
         record.write(self._folder, settings, self._wish.services_only)
+        self._tell("looking for Kafka's jars; the first time they are fetched")
+        jars(cache_folder())
         self._begin(self._services(ports, settings), stopped)
         if not self._wish.services_only and not stopped.is_set():
             self._tell("making the topics")

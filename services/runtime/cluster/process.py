@@ -98,11 +98,13 @@ class Process:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """kill -9, and wait until it is gone."""
+        """kill -9, and wait until it is gone. (One that hangs in the kernel is not waited for without end.)"""
         self._signal(signal.SIGKILL)
-        while self.pid is not None:
+        deadline = time.monotonic() + STOP_WITHIN
+        while self.pid is not None and time.monotonic() < deadline:
             time.sleep(_PAUSE)
-        self._record.unlink(missing_ok=True)
+        if self.pid is None:
+            self._record.unlink(missing_ok=True)
 
     def last_words(self, lines: int = 12) -> str:
         """Where its log is, and how it ends."""
