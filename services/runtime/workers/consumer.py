@@ -51,6 +51,7 @@ class StageApp(faust.App):
             f"{prefix}rapport-{stage}", web_enabled=False, datadir=folder, topic_allow_declare=False,
             topic_disable_leader=True, broker_session_timeout=SESSION, broker_heartbeat_interval=HEARTBEAT,
             broker_request_timeout=REQUEST, broker_rebalance_timeout=REQUEST, consumer_auto_offset_reset="earliest",
+            stream_wait_empty=False,  # what waits here is read again: nobody waits for it, and after a bug in vain
             stream_buffer_maxsize=BUFFER, worker_redirect_stdouts=False, **made,
         )  # fmt: skip
         self.positions = positions

@@ -15,6 +15,7 @@ from services.processor import Emit
 from services.runtime.ports import Publisher
 
 KEPT = 4_096  # characters of an unreadable line that are kept
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: lists in lists in lists
 
 _INSTANT: dict[str, Callable[[Any], int]] = {
     "touchpoints": lambda message: int(message.received_at),
@@ -56,7 +57,7 @@ class Lines:
             try:
                 found = self._decoders[topic].decode_lines(one.body)
                 places = [(one.offset, index) for index in range(len(found))]
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 found, places = await self._one_by_one(topic, partition, one)
             messages += found
             positions += places
@@ -71,7 +72,7 @@ class Lines:
             try:
                 found.append(self._decoders[topic].decode(line))
                 places.append((one.offset, index))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 where = f"{topic}/{partition} at offset {one.offset}, line {index + 1}"
                 refused.append(self._refused(where, line, one.at, str(error)))
         await self._publisher.publish(refused)
