@@ -18,7 +18,7 @@ import msgspec
 
 from schemas import fast
 from schemas.fast import Action, Cause, Profile
-from schemas.identifiers import account_id
+from schemas.identifiers import account_id, profile_id
 from services.automation.bounces import Bounced, bounced_address, bounced_key
 from services.automation.check import CompiledRule, RuleId, compile_rule, consents, no_consent
 from services.automation.definitions import Rule
@@ -142,8 +142,10 @@ def send_key(rule: Rule, cause: Cause, step: int) -> str:
 
 
 def pending_key(rule: Rule, cause: Cause) -> str:
-    """The key of the record that keeps what waits for this rule and cause."""
-    return f"{rule.workspace}/{rule.name}/{cause.audience}/{cause.touchpoint.message_id}"
+    """The key of the record that keeps what waits for this rule and cause. A message id that comes under two anchors is
+    two causes, of one follow-up: the ledger takes the first action of them."""
+    anchor = profile_id(cause.workspace, cause.anchor)
+    return f"{rule.workspace}/{rule.name}/{cause.audience}/{anchor}/{cause.touchpoint.message_id}"
 
 
 def _account_key(cause: Cause) -> str:

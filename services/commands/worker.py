@@ -1,5 +1,7 @@
 """`rapport worker`: one process of a distributed platform."""
 
+from functools import partial
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -42,19 +44,6 @@ def worker(name: Names, data: Data = None, config: ConfigFolder = None) -> None:
     def ready(port: object) -> None:
         remarks().print(f"worker {' '.join(names)} is at work; health on port {port}")
 
-    if names == ["ingest"]:
-        from services.runtime.workers import ingest
-
-        ingest.serve(settings, ready)
-    elif names == ["delivery"]:
-        from services.runtime.workers import delivery
-
-        delivery.serve(settings, ready)
-    elif names == ["warehouse"]:
-        from services.runtime.workers import warehouse
-
-        warehouse.serve(settings, ready)
-    else:
-        from services.runtime.workers import process
-
-        process.serve(settings, names, ready)
+    work = import_module(f"services.runtime.workers.{names[0] if names[0] in ALONE else 'process'}")
+    serve = work.serve if names[0] in ALONE else partial(work.serve, stages=names)
+    serve(settings, ready=ready)

@@ -169,7 +169,7 @@ def answers(read: Any, told: Sequence[str]) -> dict[str, list[str]]:
     found = {}
     for topic in told:
         if topic not in NEWEST:
-            found[topic] = sorted(map(_plain, read(topic)))
+            found[topic] = sorted(set(map(_plain, read(topic))))  # what is published again changes nothing
             continue
         key = NEWEST[topic]
         newest: dict[str, dict[str, Any]] = {}

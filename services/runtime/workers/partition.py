@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -90,10 +91,11 @@ class Partition:
         """Whether nothing that has arrived waits."""
         return self._loaded and not any(self._waiting.values())
 
-    async def load(self) -> None:
+    async def load(self, reason: str = "assigned") -> None:
         """Take the partition over, where its state stands. Raises RapportError when the state is of another log."""
         await self._handler.load()
         await self.publisher.take_over()
+        metrics.LOADED.labels(self.stage, reason).inc()
         for mark in self._handler.watermarks:
             topic, _, incarnation = mark.partition("@")
             if topic in self._marks and self._marks[topic] != mark:
@@ -214,11 +216,13 @@ class Partition:
         """Wait, load, and read everything from where the state stands."""
         self._loaded = False
         wait = self._trouble.met(error) if isinstance(error, Retry) else FENCED
+        reason = "away" if isinstance(error, Retry) else "fenced"
         while not self._loaded and not self._stopping.is_set():
             _log.info("takes its state up again", stage=self.stage, partition=self.number, reason=str(error)[:500])
-            await asyncio.wait([asyncio.ensure_future(self._stopping.wait())], timeout=wait)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait)
             try:
-                await self.load()
+                await self.load(reason)
             except Retry as again:
                 wait = self._trouble.met(again)
         for waiting in self._waiting.values():

@@ -7,14 +7,17 @@ when the definitions are in force.
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import structlog
 import uvloop
 
 from schemas.topics import TOPICS
 from services.automation.rules import Rules
 from services.configuration import Config, load_config
+from services.errors import Retry
 from services.pipeline import processors
 from services.processor import Processor
 from services.runtime.clock import wall
@@ -30,7 +33,10 @@ from services.runtime.workers.accounts import AccountsTable, RulesState
 from services.runtime.workers.engine import Means, Stage
 from services.runtime.workers.health import answering
 
+EVERY = 60.0  # seconds between two looks whether all workers have the same configuration
 ENDING = 20.0  # seconds that the other stages get to end when one has
+
+_log = structlog.get_logger()
 
 
 def serve(settings: Settings, stages: Sequence[str], ready: Callable[[Any], None]) -> None:
@@ -46,7 +52,8 @@ class _Worker:
     def __init__(self, settings: Settings, names: Sequence[str]):
         topics.check(settings)
         self._settings, self._names, config = settings, names, load_config(settings.config)
-        made = _agreed(settings, config)
+        self._about, self._fingerprint = About(connect(settings)), fingerprint(config)
+        made = _agreed(self._about, settings, config)
         self._processors = [stage for stage in made if stage.name in names]
         self._stages: list[Stage] = []
         asked = any(isinstance(stage, Rules) and stage.asks_accounts for stage in self._processors)
@@ -58,6 +65,7 @@ class _Worker:
         self._stages = [self._stage(processor) for processor in self._processors]
         for one in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(one, self._stop)
+        watching = asyncio.create_task(self._watch())
         try:
             if self._accounts is not None:
                 await self._accounts.load()
@@ -65,6 +73,7 @@ class _Worker:
                 ready(port)
                 await self._work()
         finally:
+            watching.cancel()
             if self._accounts is not None:
                 self._accounts.close()
             await self._frames.close()
@@ -87,6 +96,16 @@ class _Worker:
             clock=wall,
         )
         return Stage(processor, topics.incarnations(inputs, settings), means, settings)
+
+    async def _watch(self) -> None:
+        """Say so when workers with another configuration are at work, too."""
+        same = True
+        while True:
+            await asyncio.sleep(EVERY)
+            with suppress(Retry):
+                before, same = same, await asyncio.to_thread(self._about.newest, self._fingerprint)
+                if before and not same:
+                    _log.warning("a worker that started later has another configuration: give all of them the same")
 
     def _forget(self, accounts: Sequence[str]) -> None:
         for stage in self._stages:
@@ -111,15 +130,11 @@ class _Worker:
         return [reason for stage in self._stages for reason in stage.reasons()]
 
 
-def _agreed(settings: Settings, config: Config) -> list[Processor]:
+def _agreed(about: About, settings: Settings, config: Config) -> list[Processor]:
     """Every stage, by what this worker and all others hold to."""
-    client = connect(settings)
-    try:
-        about, now = About(client), wall()
-        about.settle(settings.partitions, settings.dedup_days)
-        live = about.go_live({(rule.workspace, rule.name): rule.fingerprint() for rule in config.rules}, now)
-        since = about.in_force(config.definitions.fingerprint, now, settings.partitions)
-        about.announce(fingerprint(config))
-        return processors(config, about.generation(), live, settings.dedup_days, since=since, events=settings.events)
-    finally:
-        client.close()
+    now = wall()
+    about.settle(settings.partitions, settings.dedup_days)
+    live = about.go_live({(rule.workspace, rule.name): rule.fingerprint() for rule in config.rules}, now)
+    since = about.in_force(config.definitions.fingerprint, now, settings.partitions)
+    about.announce(fingerprint(config))
+    return processors(config, about.generation(), live, settings.dedup_days, since=since, events=settings.events)
