@@ -2,9 +2,6 @@
 
 import os
 import resource
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +14,8 @@ from hypothesis import settings as effort
 from schemas.identifiers import profile_id
 from services.ingest.sources import Limits
 from services.runtime.clock import wall
-from services.runtime.kafka import topic_plan, topics
 from services.runtime.settings import Settings
 from tests.cluster.collecting import IngestWorker, collecting, lying
-from tests.cluster.engines import wait_for
 from tests.cluster.followups import PARTITIONS, forget, installation
 from tests.ingest.ingest_platform import SOURCES, Platform
 from tests.ingest.test_tracking_fuzz import batches, dumped
@@ -136,63 +131,3 @@ def _written(pid: int) -> Iterator[str]:
             flags = int(info.read().split("flags:")[1].split()[0], 8)
         if flags & (os.O_WRONLY | os.O_RDWR):
             yield os.readlink(f"/proc/{pid}/fd/{name}")
-
-
-class Clients(threading.Thread):
-    """Sends one event after another, and remembers how each was answered."""
-
-    def __init__(self, worker: IngestWorker, name: str):
-        super().__init__(daemon=True)
-        self.worker, self.prefix, self.ended = worker, name, threading.Event()
-        self.answered: dict[str, int] = {}
-        self.hints: Counter[str] = Counter()
-
-    def run(self) -> None:
-        number = 0
-        while not self.ended.is_set():
-            number += 1
-            found = self.worker.post(
-                "/v1/track", ORDER | {"messageId": f"{self.prefix}{number}", "userId": f"u{number}"}
-            )
-            self.answered[f"{self.prefix}{number}"] = found.status_code
-            if found.status_code != 200:
-                self.hints[found.headers.get("retry-after", "")] += 1
-                time.sleep(0.05)
-
-
-def test_while_kafka_is_away_clients_are_told_to_come_again_and_nothing_answered_is_lost(
-    tmp_path: Path, own_kafka: Any, own_redis: Any
-) -> None:
-    settings = installation(own_kafka.address, own_redis.url, tmp_path)
-    client = topics.administrator(settings)
-    topic_plan.apply(client, settings, topic_plan.plan(client, settings))
-    forget(settings)
-    (broker,) = own_kafka.brokers
-    with collecting(settings, tmp_path) as worker:
-        clients = [Clients(worker, name) for name in "abcd"]
-        for one in clients:
-            one.start()
-        wait_for(lambda: all(len(one.answered) > 20 for one in clients), 20)
-        broker.process.kill()
-        wait_for(lambda: all(one.hints for one in clients), 40)
-        assert any("Kafka" in reason and "nothing is accepted" in reason for reason in worker.reasons())
-        broker.restart()
-        wait_for(lambda: worker.post("/v1/track", ORDER).status_code == 200, 40)
-        before = [len(one.answered) for one in clients]
-        wait_for(lambda: all(len(one.answered) > n + 20 for one, n in zip(clients, before, strict=True)), 20)
-        for one in clients:
-            one.ended.set()
-            one.join(40)
-        wait_for(lambda: not worker.reasons(), 10)
-        own_redis.process.kill()
-        wait_for(lambda: worker.reasons(), 20)
-        assert worker.http.get("/v1/profiles/by/user_id/ann").status_code == 503
-        assert worker.post("/v1/track", ORDER | {"messageId": "without Redis"}).status_code == 200
-        own_redis.start()
-        wait_for(lambda: not worker.reasons(), 20)
-        assert worker.http.get("/v1/profiles/by/user_id/nobody").status_code == 404
-    answered = {message: status for one in clients for message, status in one.answered.items()}
-    assert set(answered.values()) == {200, 503}
-    assert not {hint for one in clients for hint in one.hints} & {"", "0"}, "each says when to come again"
-    there = {line["message_id"] for _, line in lying(settings, "touchpoints", PARTITIONS)}
-    assert {message for message, status in answered.items() if status == 200} <= there

@@ -89,7 +89,8 @@ class _Worker:
                 await self._together(self._hold(), orders.run(self._stop), forwarding.run(self._stop), self._delivery())
             with suppress(Retry):
                 await forwarding.step()  # what the last calls came to
-                await asyncio.to_thread(self._lease.rest, self._positions())
+                if self._lease.held:
+                    await asyncio.to_thread(self._lease.rest, self._positions())
         finally:
             await producer.close()
             self._close()

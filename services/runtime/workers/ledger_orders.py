@@ -36,7 +36,9 @@ class LedgerOrders:
         while not stop.is_set():
             try:
                 done = self.step()
-            except (Retry, sqlite3.OperationalError) as error:
+            except Retry:  # Kafka is away, as the lease tells
+                done = 0
+            except sqlite3.OperationalError as error:
                 await self.trouble.back_off(error, stop)
                 continue
             self.trouble.over()
