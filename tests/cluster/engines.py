@@ -60,6 +60,8 @@ class Worker:
 def variables(settings: Settings) -> dict[str, str]:
     """The settings as a process finds them in its environment."""
     said = settings.model_dump(mode="json", exclude_defaults=True)
+    secret = {name: getattr(settings, name) for name in said if name.endswith("_password")}
+    said |= {name: value.get_secret_value() for name, value in secret.items()}
     return {
         f"RAPPORT_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in said.items()
@@ -83,11 +85,11 @@ def workers(settings: Settings, folder: Path, count: int, *names: str) -> Iterat
                 one.kill()
 
 
-def wait_for(holds: Any, seconds: float) -> None:
-    """Until it holds; AssertionError when that takes too long."""
+def wait_for(holds: Any, seconds: float, why: Any = lambda: "") -> None:
+    """Until it holds; AssertionError when that takes too long, with what `why` says."""
     until = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < until, "it has not come to that in time"
+        assert time.monotonic() < until, f"it has not come to that in time {why()}"
         time.sleep(0.05)
 
 
@@ -118,7 +120,7 @@ class Log:
         for partition, lines in by_partition.items():
             for at in range(0, len(lines), cut):
                 self._producer.produce(name, b"\n".join(lines[at : at + cut]), partition=partition)
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0  # also when a test has killed the broker
 
 
 def until_quiet(settings: Settings, redis: Any, seconds: float = 60) -> None:

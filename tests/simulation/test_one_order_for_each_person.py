@@ -1,4 +1,4 @@
-"""However the partitions are read, who does one thing after the other is told of in the same words, instants and causes.
+"""However partitions are read, what is told of somebody who does one thing after the other is the same, to the byte.
 
 One partition, which is the embedded engine's order, is the reference. Between two touchpoints everything comes to rest;
 within one, its moves reach the people in any order.
