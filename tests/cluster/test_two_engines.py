@@ -67,9 +67,9 @@ def settings(
     tmp_path_factory: pytest.TempPathFactory, kafka: Any, redis_server: Any, clickhouse_server: Any
 ) -> Settings:
     """An installation of its own."""
-    folder = tmp_path_factory.mktemp("two")
+    folder, server = tmp_path_factory.mktemp("two"), redis_server.url.rpartition("/")[0]
     return Settings(
-        kafka=kafka.address, redis=f"{redis_server.url.rpartition('/')[0]}/{OURS}", kafka_prefix=f"two-{uuid.uuid4().hex[:8]}-", partitions=8,
+        kafka=kafka.address, redis=f"{server}/{OURS}", kafka_prefix=f"two-{uuid.uuid4().hex[:8]}-", partitions=8,
         replication=1, config=configured(folder), data=folder, dedup_days=7, clickhouse=clickhouse_server.url,
         writer_password=SecretStr(clickhouse_server.writer_password),
     )  # fmt: skip
