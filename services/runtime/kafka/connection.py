@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import KafkaException
 
-from services.errors import RapportError
+from services.errors import RapportError, Retry
 from services.runtime.settings import Settings
 
 MOST_MESSAGE = 4 * 1024 * 1024  # bytes of one message, which the topics are made to take (topics.py)
@@ -90,9 +90,9 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def unreachable(settings: Settings, error: Exception) -> RapportError:
+def unreachable(settings: Settings, error: Exception) -> Retry:
     """For people who called a command, or look why a worker does not start."""
-    return RapportError(
+    return Retry(
         f"Kafka at {settings.kafka} cannot be asked ({reason(error)}): is it up, and are RAPPORT_KAFKA,"
         " RAPPORT_KAFKA_SECURITY, RAPPORT_KAFKA_USER and RAPPORT_KAFKA_PASSWORD right?"
     )

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS, Topic
-from services.errors import RapportError
+from services.errors import RapportError, Retry
 from services.runtime.kafka.connection import MOST_MESSAGE, connected, topic_name, unheard, unreachable
 from services.runtime.settings import Settings
 
@@ -87,7 +87,7 @@ def administrator(settings: Settings) -> AdminClient:
 
 
 def described(client: AdminClient, settings: Settings, names: Iterable[str]) -> dict[str, There]:
-    """Those of the topics (Kafka's names) that are there. Raises RapportError when Kafka does not answer."""
+    """Those of the topics (Kafka's names) that are there. Raises Retry when Kafka does not answer."""
     found = {}
     for name, future in client.describe_topics(TopicCollection(list(names)), request_timeout=WITHIN).items():
         try:
@@ -110,6 +110,15 @@ def incarnations(topics: Iterable[str], settings: Settings) -> dict[str, str]:
     """Which life of each topic this is: Kafka's id of it. Raises RapportError when one is not there."""
     found = all_there(administrator(settings), settings, topics)
     return {topic: there.incarnation for topic, there in found.items()}
+
+
+def lives(client: AdminClient, settings: Settings, topics: Iterable[str]) -> dict[str, str]:
+    """The same, for those who look again and again: raises Retry while Kafka does not say, or does not know one."""
+    names = {topic: topic_name(settings, topic) for topic in topics}
+    found = described(client, settings, names.values())
+    if missing := [name for name in names.values() if name not in found]:
+        raise Retry(f"Kafka has no topic {', '.join(missing)} any more: put it back as it was, or stop the workers")
+    return {topic: found[name].incarnation for topic, name in names.items()}
 
 
 def check(settings: Settings) -> None:

@@ -102,8 +102,14 @@ class RedisState:
         return [None if value is None else self._decode(value) for value in values]
 
     async def due(self, until: int, limit: int) -> list[Wakeup]:
+        """Raises Fenced like `get`: what fires for a former owner, by what it remembers, it would tell before it writes."""
         with explained():
-            found: Any = await self._client.zrangebyscore(self.keys.wakeups, "-inf", until, start=0, num=limit)
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hget(self.keys.meta, TOKEN)
+                pipe.zrangebyscore(self.keys.wakeups, "-inf", until, start=0, num=limit)
+                present, found = await pipe.execute()
+        if int(present or NOBODY) != self.held:
+            raise self._fenced()
         return [layout.wakeup(member) for member in found]
 
     async def write(self, token: int, write: Write) -> int:

@@ -16,6 +16,7 @@ from schemas.identifiers import profile_id
 from services.runtime.frames import StoredFrame
 
 Lines = list[bytes]
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: lists in lists in lists
 
 
 class _Anchored(msgspec.Struct):
@@ -104,26 +105,48 @@ _document = msgspec.json.Decoder(_Document).decode
 
 def touchpoints(batch: Batch) -> tuple[Batch, dict[str, Any]]:
     """Each with the profile id that its anchor names by itself, which ClickHouse cannot compute (BLAKE2b-128)."""
-    found = [profile_id(one.workspace, one.anchor).encode() for one in map(_anchored, batch.lines)]
-    return batch, {"anchor_id": _texts(found)}
+    kept, read = _read(batch, _anchored)
+    return kept, {"anchor_id": _texts([profile_id(one.workspace, one.anchor).encode() for one in read])}
 
 
 def membership(batch: Batch) -> tuple[Batch, dict[str, Any]]:
     """The newest message of each identifier, under the profile id that the identifier names by itself."""
-    found = [(profile_id(one.workspace, one.identifier), one.version) for one in map(_owned, batch.lines)]
+    batch, read = _read(batch, _owned)
+    found = [(profile_id(one.workspace, one.identifier), one.version) for one in read]
     newest, kept = _newest(batch, found)
     return newest, {"identifier_id": _texts([found[at][0].encode() for at in kept])}
 
 
 def profiles(batch: Batch) -> tuple[Batch, dict[str, Any]]:
     """The newest document of each profile."""
-    found = [((one.workspace, one.profile_id), one.version) for one in map(_document, batch.lines)]
-    return _newest(batch, found)[0], {}
+    batch, read = _read(batch, _document)
+    return _newest(batch, [((one.workspace, one.profile_id), one.version) for one in read])[0], {}
 
 
 def as_they_are(batch: Batch) -> tuple[Batch, dict[str, Any]]:
     """Every line."""
     return batch, {}
+
+
+def _read(batch: Batch, decode: Callable[[bytes], Any]) -> tuple[Batch, list[Any]]:
+    """What is looked at of each line. One that cannot be read is no row: the stages put it on `rejected`."""
+    try:
+        return batch, list(map(decode, batch.lines))
+    except UNREADABLE:
+        found = {at: one for at, line in enumerate(batch.lines) if (one := _tried(decode, line)) is not None}
+        return _only(batch, list(found)), list(found.values())
+
+
+def _tried(decode: Callable[[bytes], Any], line: bytes) -> Any:
+    try:
+        return decode(line)
+    except UNREADABLE:
+        return None
+
+
+def _only(batch: Batch, kept: Sequence[int]) -> Batch:
+    """These lines of it."""
+    return Batch(*([column[at] for at in kept] for column in batch))  # type: ignore[arg-type]
 
 
 def _newest(batch: Batch, found: list[tuple[Any, int]]) -> tuple[Batch, list[int]]:
@@ -135,4 +158,4 @@ def _newest(batch: Batch, found: list[tuple[Any, int]]) -> tuple[Batch, list[int
     kept = sorted(best.values())
     if len(kept) == len(batch.lines):
         return batch, kept
-    return Batch(*([column[at] for at in kept] for column in batch)), kept  # type: ignore[arg-type]
+    return _only(batch, kept), kept

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from services.errors import RapportError, Retry
@@ -22,7 +23,7 @@ from services.runtime.handler import Handler
 from services.runtime.kafka.connection import faust_settings, topic_name
 from services.runtime.settings import Settings
 from services.runtime.workers.consumer import StageApp
-from services.runtime.workers.partition import LATE, Arrived, Partition, StagePublisher, StageState
+from services.runtime.workers.partition import LATE, Arrived, Partition, StagePublisher, StageState, anew
 
 BEAT = 1.0  # seconds
 STALLED = 4  # beats without a step, with something to read, until the consumer is told again where to go
@@ -34,13 +35,15 @@ _log = structlog.get_logger()
 class Means(NamedTuple):
     """What a stage works with. `state` and `publisher` make those of a partition; `lost` are those of some states that
     others have written; `slowest` is the instant that all partitions of the fold have come to (epoch ms), None while
-    one has not said; `clock` is epoch ms."""
+    one has not said; `clock` is epoch ms; `lives` names the lives of the stage's topics as they are now, and raises Retry
+    while Kafka does not say."""
 
     state: Callable[[int], StageState]
     publisher: Callable[[int], StagePublisher]
     lost: Callable[[list[Any]], Awaitable[list[Any]]]
     slowest: Callable[[], Awaitable[int | None]]
     clock: Callable[[], int]
+    lives: Callable[[], Mapping[str, str]]
 
 
 class _Owned(NamedTuple):
@@ -117,7 +120,10 @@ class Stage:
             await asyncio.gather(*(self._take(number) for number in numbers - set(self._parts)))
         metrics.PARTITIONS.labels(self.name).set(len(self._parts))
         positions = {tp: self._parts[tp.partition].partition.positions[self._topics[tp.topic]] for tp in assigned}
-        await self._check(positions)
+        try:
+            await self._check(positions)
+        except Retry as error:  # whoever then stands still is asked again
+            self._trouble.met(error)
         return positions
 
     async def _take(self, number: int) -> None:
@@ -140,8 +146,8 @@ class Stage:
 
     async def _check(self, positions: Mapping[TP, int]) -> None:
         """Raise RapportError where the log no longer holds what a state would read next, or never held it."""
-        beginnings = await self.app.consumer.earliest_offsets(*positions)
-        ends = await self.app.consumer.highwaters(*positions)
+        beginnings = await _answered(self.app.consumer.earliest_offsets(*positions))
+        ends = await _answered(self.app.consumer.highwaters(*positions))
         for tp, position in positions.items():
             if not beginnings.get(tp, 0) <= position <= ends.get(tp, position):
                 error = RapportError(
@@ -191,9 +197,16 @@ class Stage:
         while True:
             await asyncio.sleep(BEAT)
             try:
+                self._same(await asyncio.to_thread(self._means.lives))
                 await self._beat()
             except Retry as error:
                 self._trouble.met(error)
+
+    def _same(self, lives: Mapping[str, str]) -> None:
+        """Raise RapportError when a topic has been made anew under us: its offsets are others now."""
+        for topic, life in lives.items():
+            if life != self._incarnations[topic]:
+                raise anew(topic, self.name, self._incarnations[topic], life)
 
     async def _beat(self) -> None:
         owned = list(self._parts.values())
@@ -203,7 +216,7 @@ class Stage:
         for state in await self._means.lost([one.state for one in owned if one.partition.idle]):
             idle[id(state)].lost()
         for part in parts:
-            self._look(part, ends)
+            await self._look(part, ends)
             if self.name == "fold" and part.idle and not self._behind(part, ends):
                 part.tell(self._means.clock() - LATE)
         await self._fire(parts)
@@ -220,13 +233,13 @@ class Stage:
 
     async def _ends(self) -> Mapping[TP, int]:
         tps = [TP(topic, number) for number in self._parts for topic in self._topics]
-        return await self.app.consumer.highwaters(*tps) if tps else {}
+        return await _answered(self.app.consumer.highwaters(*tps)) if tps else {}
 
     def _behind(self, part: Partition, ends: Mapping[TP, int]) -> int:
         at = part.positions
         return sum(max(0, ends.get(TP(name, part.number), 0) - at[topic]) for name, topic in self._topics.items())
 
-    def _look(self, part: Partition, ends: Mapping[TP, int]) -> None:
+    async def _look(self, part: Partition, ends: Mapping[TP, int]) -> None:
         """A partition that has something to read and gets nothing has lost the consumer's way."""
         for name, topic in self._topics.items():
             at = part.positions[topic]
@@ -234,5 +247,14 @@ class Stage:
             stands = part.idle and at == before and at < ends.get(TP(name, part.number), 0)
             self._steps[part.number, topic] = at, beats + 1 if stands else 0
             if stands and beats >= STALLED:
+                await self._check({TP(name, part.number): at})
                 part.read_on()
                 self._steps[part.number, topic] = at, 0
+
+
+async def _answered(asked: Awaitable[Mapping[TP, int]]) -> Mapping[TP, int]:
+    """What Kafka answers. Raises Retry when it does not."""
+    try:
+        return await asked
+    except KafkaError as error:
+        raise Retry(f"Kafka does not say where its partitions begin and end: {error}") from None

@@ -56,8 +56,10 @@ class Lines:
         for one in some:
             try:
                 found = self._decoders[topic].decode_lines(one.body)
-                places = [(one.offset, index) for index in range(len(found))]
             except UNREADABLE:
+                found = []
+            places = [(one.offset, index) for index in range(len(found))]
+            if len(found) <= one.body.count(b"\n"):  # blank lines, which decode_lines leaves out, have places, too
                 found, places = await self._one_by_one(topic, partition, one)
             messages += found
             positions += places

@@ -99,11 +99,7 @@ class Partition:
         for mark in self._handler.watermarks:
             topic, _, incarnation = mark.partition("@")
             if topic in self._marks and self._marks[topic] != mark:
-                raise RapportError(
-                    f"the topic {topic} was made anew: the state of {self.stage}/{self.number} has read one that was"
-                    f" called {incarnation}, and now there is {self._marks[topic].partition('@')[2]}. Nothing was"
-                    " changed. Put the old topic back, or build the state anew from the archive (docs/cluster.md)"
-                )
+                raise anew(topic, f"{self.stage}/{self.number}", incarnation, self._marks[topic].partition("@")[2])
         self._loaded = True
 
     async def put(self, one: Arrived) -> None:
@@ -230,3 +226,11 @@ class Partition:
         self.read_on()
         self._room.set()
         self._news.set()
+
+
+def anew(topic: str, whose: str, known: str, now: str) -> RapportError:
+    """Why nobody reads on in a topic that is not the one that `whose` state has read."""
+    return RapportError(
+        f"the topic {topic} was made anew: the state of {whose} has read one that was called {known}, and now there is"
+        f" {now}. Nothing was changed. Put the old topic back, or build the state anew from the archive (docs/cluster.md)"
+    )

@@ -51,6 +51,7 @@ class _Worker:
 
     def __init__(self, settings: Settings, names: Sequence[str]):
         topics.check(settings)
+        self._administrator = topics.administrator(settings)
         self._settings, self._names, config = settings, names, load_config(settings.config)
         self._about, self._fingerprint = About(connect(settings)), fingerprint(config)
         made = _agreed(self._about, settings, config)
@@ -94,6 +95,7 @@ class _Worker:
             lost=partial(heartbeat.lost, self._redis),
             slowest=lambda: heartbeat.slowest(self._redis, "fold", settings.partitions),
             clock=wall,
+            lives=partial(topics.lives, self._administrator, settings, inputs),
         )
         return Stage(processor, topics.incarnations(inputs, settings), means, settings)
 
