@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check bench bench-million web schemas format constraints clean
+.PHONY: help setup demo up down test test-faults check bench bench-million web schemas format constraints clean
 
 PY := .venv/bin/python
 
@@ -25,6 +25,10 @@ test: setup  ## run all tests
 	@bash scripts/deploy-tools.sh
 	@bash scripts/services.sh
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-faults: setup  ## kill, stop and empty what a cluster consists of, and audit what comes out (docs/failures.md)
+	@bash scripts/services.sh
+	@$(PY) -m pytest tests/faults -n 2 --dist load
 
 check: setup  ## ruff, mypy --strict, import-linter and the tests of the house style
 	@$(PY) -m ruff check .

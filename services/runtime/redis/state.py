@@ -102,7 +102,7 @@ class RedisState:
         return [None if value is None else self._decode(value) for value in values]
 
     async def due(self, until: int, limit: int) -> list[Wakeup]:
-        """Raises Fenced like `get`: what fires for a former owner, by what it remembers, it would tell before it writes."""
+        """Raises Fenced like `get`: a former owner would tell what fires, by what it remembers, before it writes."""
         with explained():
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.hget(self.keys.meta, TOKEN)

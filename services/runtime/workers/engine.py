@@ -35,8 +35,8 @@ _log = structlog.get_logger()
 class Means(NamedTuple):
     """What a stage works with. `state` and `publisher` make those of a partition; `lost` are those of some states that
     others have written; `slowest` is the instant that all partitions of the fold have come to (epoch ms), None while
-    one has not said; `clock` is epoch ms; `lives` names the lives of the stage's topics as they are now, and raises Retry
-    while Kafka does not say."""
+    one has not said; `clock` is epoch ms; `lives` names the lives of the stage's topics as they are now, and raises
+    Retry while Kafka does not say."""
 
     state: Callable[[int], StageState]
     publisher: Callable[[int], StagePublisher]

@@ -231,6 +231,6 @@ class Partition:
 def anew(topic: str, whose: str, known: str, now: str) -> RapportError:
     """Why nobody reads on in a topic that is not the one that `whose` state has read."""
     return RapportError(
-        f"the topic {topic} was made anew: the state of {whose} has read one that was called {known}, and now there is"
-        f" {now}. Nothing was changed. Put the old topic back, or build the state anew from the archive (docs/cluster.md)"
+        f"the topic {topic} was made anew: the state of {whose} has read one that was called {known}, and now there"
+        f" is {now}. Nothing was changed. Put the old topic back, or build the state anew (docs/cluster.md)"
     )
