@@ -164,9 +164,9 @@ def grows(documents: Iterable[Found], replayed: bool) -> None:
 def once(actions: Iterable[dict[str, Any]]) -> None:
     """An action that is there again is the same action. (The same id under another anchor is another touchpoint, and
     whose entry a moment is, when two become one at that moment, is arrival's: the ledger sends one of each key.)"""
-    known: dict[tuple[str, str], dict[str, Any]] = {}
+    known: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in actions:
-        before = known.setdefault((one["key"], one["profile_id"] if one["audience"] else one["anchor"]), one)
+        before = known.setdefault((one["key"], one["anchor"], one["profile_id"] if one["audience"] else ""), one)
         assert before == one, f"{one['key']} is two things: {before} and {one}"
 
 
