@@ -100,8 +100,9 @@ def audit(settings: Settings, folder: Path, live: Mapping[tuple[str, str], int],
     inner = {name: messages(on_topic(settings, name)) for name in ("membership", "duplicates")}
     theirs = _told({name: messages(found) for name, found in read.items()} | inner)
     ours = _told({name: embedded.published(name) for name in (*read, *inner)})
+    changes = [json.loads(one.body) | {"place": one[:3]} for one in read["audience-changes"]]
     for name in Told._fields:
-        same(name, getattr(ours, name), getattr(theirs, name))
+        same(name, getattr(ours, name), getattr(theirs, name), changes if name == "audiences" else [])
     leads_to_somebody(messages(read["profiles"]))
     return theirs
 
@@ -170,14 +171,16 @@ def once(actions: Iterable[dict[str, Any]]) -> None:
         assert before == one, f"{one['key']} is two things: {before} and {one}"
 
 
-def same(what: str, ours: Any, theirs: Any) -> None:
-    """AssertionError with the first differences."""
+def same(what: str, ours: Any, theirs: Any, told: Iterable[dict[str, Any]] = ()) -> None:
+    """AssertionError with the first differences, and what of `told` is about the same people."""
     if ours == theirs:
         return
     if isinstance(ours, Mapping):
         ours, theirs = set(ours.items()), set(theirs.items())
     lost, more = sorted(ours - theirs), sorted(theirs - ours)
+    people = {one[1] for one in [*lost, *more]}
     raise AssertionError(
         f"{what}: {len(lost)} are missing and {len(more)} too many of {len(ours)}\n"
         + "\n".join([*(f"- {one}" for one in lost[:5]), *(f"+ {one}" for one in more[:5])])
+        + "".join(f"\n  {one}" for one in told if one["profile_id"] in people)
     )
