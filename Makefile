@@ -1,11 +1,11 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-faults check bench bench-million web schemas format constraints clean
+.PHONY: help setup demo up down test test-faults check bench bench-million bench-distributed web schemas format constraints clean
 
 PY := .venv/bin/python
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make .venv with everything in it (PYTHON=... chooses the interpreter: 3.11, 3.12 or 3.13)
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh
@@ -42,6 +42,10 @@ bench: setup  ## measure events, look-ups and audiences: how many, how quickly, 
 
 bench-million: setup  ## measure disk and memory of a million touchpoints, and whether memory stays flat
 	@$(PY) -m benchmarks --touchpoints 1000000
+
+bench-distributed: setup  ## measure a cluster: events, what they cost where, frames, latency, recovery
+	@bash scripts/services.sh
+	@$(PY) -m benchmarks.distributed
 
 web:  ## build sdk/web/rapport.min.js from its source (needs Node)
 	@bash scripts/web.sh

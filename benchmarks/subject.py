@@ -77,7 +77,7 @@ def platform(below: Path, config: Path) -> Iterator[Subject]:
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=below)).resolve()
     try:
         settings = Settings(
-            data=folder / "data", config=_configured(config, folder / "config"), port=0, clickhouse_port=0
+            data=folder / "data", config=configured(config, folder / "config"), port=0, clickhouse_port=0
         )
         running = Platform(settings)
         try:
@@ -91,7 +91,7 @@ def platform(below: Path, config: Path) -> Iterator[Subject]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configured(config: Path, made: Path) -> Path:
+def configured(config: Path, made: Path) -> Path:
     """The starter configuration, with its rules judging every order and every entry but calling no webhook: an order's
     rule asks for more than anybody spends, and the rule for VIPs, which nobody becomes here either, is left out."""
     shutil.copytree(config, made)

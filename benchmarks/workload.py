@@ -75,6 +75,12 @@ class Workload:
         page = number % 5_000
         return Call(kind, template % (number, ids, page, page, self._run, number, self._now()))
 
+    def visit(self, person: int) -> Call:
+        """A visit of this known person."""
+        self._count += 1
+        page, rest = self._count % 5_000, (self._run, self._count, self._now())
+        return Call("page", _VISIT % (self._count, b'"userId":"u%d"' % person, page, page, *rest))
+
     def batch(self, size: int) -> bytes:
         """The body of a batch of the next events."""
         return b'{"batch":[%b]}' % b",".join([self.event().body for _ in range(size)])

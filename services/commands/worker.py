@@ -10,7 +10,7 @@ from services.commands.options import ConfigFolder, Data, settings_of
 from services.commands.show import remarks
 from services.errors import RapportError
 from services.pipeline import STAGES
-from services.runtime import logs
+from services.runtime import garbage, logs
 
 ALONE = ("ingest", "delivery", "warehouse")
 Names = Annotated[
@@ -42,6 +42,7 @@ def worker(name: Names, data: Data = None, config: ConfigFolder = None) -> None:
     logs.configure("-".join(names))
 
     def ready(port: object) -> None:
+        garbage.settle()
         remarks().print(f"worker {' '.join(names)} is at work; health on port {port}")
 
     work = import_module(f"services.runtime.workers.{names[0] if names[0] in ALONE else 'process'}")

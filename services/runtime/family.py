@@ -4,7 +4,6 @@ The parent starts the children, waits until each says it is ready, and stops the
 asked to. A child whose parent is gone stops by itself: it watches a pipe that only the parent holds open.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from services.errors import RapportError
-from services.runtime import disk, logs, metrics
+from services.runtime import disk, garbage, logs, metrics
 
 READY_WITHIN = 60.0  # seconds until a child must be ready
 STOP_WITHIN = 20.0  # seconds until a child that was asked to stop is killed
@@ -133,12 +132,8 @@ def _live(name: str, member: Member, settings: Any, pipe: Connection) -> None:
 
 
 def _settled(ready: Callable[[Any], None], said: Any) -> None:
-    """Say that the child is ready. What is loaded by now stays, so Python's cyclic garbage collector need not look
-    through it again and again: that took a sixth of the engine's CPU, and made requests wait. Little of ours is made of
-    cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    """Say that the child is ready."""
+    garbage.settle()
     ready(said)
 
 
