@@ -47,6 +47,7 @@ class FencedProducer:
             "message.max.bytes": MOST_MESSAGE,
         }
         self._producer: Producer | None = None
+        self._closed = False
         self._at_work = threading.Lock()  # whoever awaited a transaction may have been cancelled, and closes
 
     def take_over(self) -> None:
@@ -70,11 +71,15 @@ class FencedProducer:
             metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
 
     def close(self) -> None:
-        """Give the connections back. A transaction that is open is ended by the next owner, or by Kafka."""
+        """Give the connections back, for good: a call that comes later (its thread was slow) puts nobody out. A
+        transaction that is open is ended by the next owner, or by Kafka."""
         with self._at_work:
+            self._closed = True
             self._let_go()
 
     def _take_over(self) -> Producer:
+        if self._closed:
+            raise Fenced("this partition was given back")
         self._let_go()
         producer = connected(Producer, self._made)
         try:

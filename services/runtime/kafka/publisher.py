@@ -43,9 +43,9 @@ class KafkaPublisher:
         self._public = any(topic.public for topic in self._topics.values())
 
     async def take_over(self) -> None:
-        """Put out the former owner; call it once the state is loaded, before the first frame. Else the first public
-        message does it, and until then a former owner that died in the middle of a transaction keeps readers waiting.
-        Raises Retry when Kafka cannot do it now."""
+        """Put out the former owner; call it before the state is loaded. Else the first public message does it, and
+        until then a former owner that died in the middle of a transaction keeps readers waiting. Raises Retry when
+        Kafka cannot do it now."""
         if self._public:
             await asyncio.get_running_loop().run_in_executor(_threads, self._fenced.take_over)
 

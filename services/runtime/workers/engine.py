@@ -28,6 +28,7 @@ from services.runtime.workers.partition import LATE, Arrived, Partition, StagePu
 BEAT = 1.0  # seconds
 STALLED = 4  # beats without a step, with something to read, until the consumer is told again where to go
 ENDING = 10.0  # seconds that frames under way get when their partition goes
+TAKING = 10.0  # seconds that Faust waits while partitions are taken up; after REQUEST (consumer.py) it gives up
 
 _log = structlog.get_logger()
 
@@ -65,7 +66,8 @@ class Stage:
         self._parts: dict[int, _Owned] = {}
         self._changing = asyncio.Lock()  # one change of what we own after the other
         self._ended: asyncio.Future[None] | None = None
-        self._trouble = Trouble(self.name)
+        self._stopped = False
+        self._trouble, self._unheard = Trouble(self.name), Trouble(f"{self.name} heartbeat")
         self._seeking: asyncio.Future[None] | None = None
         self._steps: dict[tuple[int, str], tuple[int, int]] = {}
         made = faust_settings(settings)
@@ -75,6 +77,8 @@ class Stage:
     async def run(self) -> None:
         """Work until `stop`. Raises what ended a partition."""
         self._ended = asyncio.get_running_loop().create_future()
+        if self._stopped:
+            return
         beating = asyncio.create_task(self._beats())
         crashed = asyncio.create_task(self._crashed())
         await self.app.start()
@@ -91,13 +95,14 @@ class Stage:
             await self.app.stop()
 
     def stop(self) -> None:
-        """Let `run` end."""
+        """Let `run` end, also one that has not begun."""
+        self._stopped = True
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
     def reasons(self) -> list[str]:
         """Why the stage is not ready, in sentences; none: it is, also when others have all the partitions."""
-        if self._trouble.failures:
+        if self._trouble.failures or self._unheard.failures:
             return [f"{self.name} fails and tries again: the log of the worker says why"]
         return [] if self.app.consumer_generation_id else [f"{self.name} has not joined the other workers yet"]
 
@@ -112,19 +117,29 @@ class Stage:
         raise RapportError(f"the consumer of {self.name} has come to an end: {self.app.crash_reason!r}")
 
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
-        """Take up the partitions that are new, and say where each topic is read on."""
+        """Take up the partitions that are new, and say where each topic is read on. What takes longer (Redis hangs)
+        goes on by itself, and the consumer is asked to read on once it is there."""
         metrics.REBALANCES.labels(self.name).inc()
+        taking = asyncio.create_task(self._take_up(assigned))
+        taking.add_done_callback(self._part_ended)
+        await asyncio.wait([taking], timeout=TAKING)
+        return self._where(assigned)
+
+    async def _take_up(self, assigned: set[TP]) -> None:
         numbers = {tp.partition for tp in assigned}
         async with self._changing:
             await self._let_go(set(self._parts) - numbers)
             await asyncio.gather(*(self._take(number) for number in numbers - set(self._parts)))
         metrics.PARTITIONS.labels(self.name).set(len(self._parts))
-        positions = {tp: self._parts[tp.partition].partition.positions[self._topics[tp.topic]] for tp in assigned}
         try:
-            await self._check(positions)
+            await self._check(self._where(assigned))
         except Retry as error:  # whoever then stands still is asked again
             self._trouble.met(error)
-        return positions
+
+    def _where(self, assigned: set[TP]) -> dict[TP, int]:
+        """Where those of the assigned partitions are read on whose state is known."""
+        parts = {number: owned.partition for number, owned in self._parts.items() if owned.partition.loaded}
+        return {tp: parts[tp.partition].positions[self._topics[tp.topic]] for tp in assigned if tp.partition in parts}
 
     async def _take(self, number: int) -> None:
         state, publisher = self._means.state(number), self._means.publisher(number)
@@ -172,6 +187,8 @@ class Stage:
         for owned in gone:
             owned.task.cancel()
             await owned.partition.publisher.close()
+        if gone:
+            self._trouble.over()  # it may have been theirs; whose it is meets it again
 
     async def _arrive(self, event: Any) -> None:
         message = event.message
@@ -199,8 +216,9 @@ class Stage:
             try:
                 self._same(await asyncio.to_thread(self._means.lives))
                 await self._beat()
+                self._unheard.over()
             except Retry as error:
-                self._trouble.met(error)
+                self._unheard.met(error)
 
     def _same(self, lives: Mapping[str, str]) -> None:
         """Raise RapportError when a topic has been made anew under us: its offsets are others now."""
@@ -209,7 +227,7 @@ class Stage:
                 raise anew(topic, self.name, self._incarnations[topic], life)
 
     async def _beat(self) -> None:
-        owned = list(self._parts.values())
+        owned, now = list(self._parts.values()), self._means.clock()  # the time before we look what has come
         parts, ends = [one.partition for one in owned], await self._ends()
         metrics.BEHIND.labels(self.name).set(sum(self._behind(part, ends) for part in parts))
         idle = {id(one.state): one.partition for one in owned if one.partition.idle}
@@ -218,7 +236,7 @@ class Stage:
         for part in parts:
             await self._look(part, ends)
             if self.name == "fold" and part.idle and not self._behind(part, ends):
-                part.tell(self._means.clock() - LATE)
+                part.tell(now - LATE)
         await self._fire(parts)
 
     async def _fire(self, parts: list[Partition]) -> None:
@@ -227,7 +245,7 @@ class Stage:
             for part in parts:
                 part.fire(self._means.clock(), {})
         elif self.name == "assemble" and parts and (until := await self._means.slowest()) is not None:
-            ends = await self._ends()
+            ends, until = await self._ends(), min(until, self._means.clock())  # a collector's clock may be ahead
             for part in parts:
                 part.fire(until, {topic: ends.get(TP(name, part.number), 0) for name, topic in self._topics.items()})
 

@@ -26,6 +26,7 @@ from services.runtime.workers.lines import Lines
 LATE = 2_000  # ms that a touchpoint may be on its way from a collector's clock to the fold's state
 SPAN = 1_000  # ms of log in a frame at most, as in the embedded engine
 MOST = 256  # messages that may wait for their turn; then the consumer waits
+MOST_BYTES = 2 * 1024 * 1024  # of these: a backlog has long messages, and a worker many partitions
 FENCED = (
     3.0  # seconds until a partition that somebody else has written is taken up again: who lost it hears of it first
 )
@@ -74,12 +75,13 @@ class Partition:
         self._turn, self._lines, self._seek, self._trouble = turn, Lines(incarnations, publisher), seek, trouble
         self._marks = {topic: f"{topic}@{name}" for topic, name in incarnations.items()}
         self._waiting: dict[str, deque[Arrived]] = {topic: deque() for topic in incarnations}
+        self._bytes = 0  # of what waits
         self._news, self._room, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loaded = False
         self._due: tuple[int, Mapping[str, int]] = (0, {})
         self._told = self._tell = 0
         self._fired, self._sought = 0, 0.0
-        self.now = 0  # the newest instant (epoch ms) of what has been handled
+        self._now = dict.fromkeys(incarnations, 0)  # of each topic the newest instant (epoch ms) that has been handled
 
     @property
     def positions(self) -> dict[str, int]:
@@ -87,14 +89,22 @@ class Partition:
         return {topic: self._handler.watermarks.get(mark, 0) for topic, mark in self._marks.items()}
 
     @property
+    def loaded(self) -> bool:
+        """Whether the state is ours, as far as we know: before, `positions` says nothing."""
+        return self._loaded
+
+    @property
     def idle(self) -> bool:
         """Whether nothing that has arrived waits."""
         return self._loaded and not any(self._waiting.values())
 
     async def load(self, reason: str = "assigned") -> None:
-        """Take the partition over, where its state stands. Raises RapportError when the state is of another log."""
-        await self._handler.load()
+        """Take the partition over, where its state stands. Raises RapportError when the state is of another log.
+
+        Publishing first: who is cut off from Kafka, and so from the news that others own the partition now, would else
+        put these out of the state again and again."""
         await self.publisher.take_over()
+        await self._handler.load()
         metrics.LOADED.labels(self.stage, reason).inc()
         for mark in self._handler.watermarks:
             topic, _, incarnation = mark.partition("@")
@@ -103,11 +113,14 @@ class Partition:
         self._loaded = True
 
     async def put(self, one: Arrived) -> None:
-        """Take a message, when there is room."""
-        while sum(map(len, self._waiting.values())) >= MOST:
+        """Take a message, when there is room. Once stopped, nobody waits: whoever puts has others to serve."""
+        while self._bytes >= MOST_BYTES or sum(map(len, self._waiting.values())) >= MOST:
+            if self._stopping.is_set():
+                return
             self._room.clear()
             await self._room.wait()
         self._waiting[one.topic].append(one)
+        self._bytes += len(one.body)
         self._news.set()
 
     def lost(self) -> None:
@@ -180,29 +193,38 @@ class Partition:
         while waiting:
             one = waiting[0]
             if one.offset < position:
-                waiting.popleft().done()
+                self._taken(waiting).done()
                 continue
             lines += one.body.count(b"\n") + 1
             full = found and (lines > self._turn or one.at - found[0].at > SPAN)
             if one.offset > position or full:
                 break
-            found.append(waiting.popleft())
+            found.append(self._taken(waiting))
             position += 1
         self._room.set()
         if not found and waiting:
-            waiting.clear()
+            self._drop(waiting)
             self.read_on()
         return found
 
+    def _taken(self, waiting: deque[Arrived]) -> Arrived:
+        one = waiting.popleft()
+        self._bytes -= len(one.body)
+        return one
+
+    def _drop(self, waiting: deque[Arrived]) -> None:
+        while waiting:
+            self._taken(waiting)
+
     async def _handle(self, topic: str, some: Sequence[Arrived]) -> None:
         began = time.perf_counter()
-        messages, positions, now = await self._lines.read(topic, self.number, some, self.now)
+        messages, positions, now = await self._lines.read(topic, self.number, some, self._now[topic])
         frame = Frame(topic, self.number, messages, now, positions)
         marks = {self._marks[topic]: some[-1].offset + 1}
-        if self.stage == "fold":
+        if topic == "touchpoints":  # answers to those of other partitions say nothing of how far this one has come
             marks[NOW] = max(self._told, now - LATE)
         await self._handler.handle(frame, marks)
-        self.now, self._told = now, marks.get(NOW, 0)
+        self._now[topic], self._told = now, marks.get(NOW, self._told)
         metrics.FRAME_SECONDS.labels(self.stage).observe(time.perf_counter() - began)
         metrics.STAGE_MESSAGES.labels(self.stage).inc(len(messages))
         for one in some:
@@ -222,7 +244,7 @@ class Partition:
             except Retry as again:
                 wait = self._trouble.met(again)
         for waiting in self._waiting.values():
-            waiting.clear()
+            self._drop(waiting)
         self.read_on()
         self._room.set()
         self._news.set()
