@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from schemas.fast import Profile
 from services.automation.rules import Known
@@ -20,16 +21,19 @@ from services.runtime.kafka.reading import TopicReader
 from services.runtime.redis.connection import AsyncClient
 from services.runtime.redis.state import RedisState
 from services.runtime.settings import Settings
+from services.runtime.workers.lines import UNREADABLE
 
 AT_ONCE = 1_000  # messages of a partition taken at once
 IDLE = 0.1  # seconds between two looks when there is nothing new
+_log = structlog.get_logger()
 _profile = msgspec.json.Decoder(Profile).decode
 
 
 class AccountsTable:
     """Follows the topic in a thread. `changed(keys)` is called on the event loop with the accounts that are others now.
 
-    `load` returns when everything has been read that was there when it was called.
+    `load` returns when everything has been read that was there when it was called. `ended` is done when the topic is
+    followed no longer: after `close`, or with the error that was the reason.
     """
 
     def __init__(self, settings: Settings, changed: Callable[[Sequence[str]], None]):
@@ -38,11 +42,15 @@ class AccountsTable:
         self._stop, self._trouble = threading.Event(), Trouble("accounts table")
 
     async def load(self) -> None:
-        """Read everything, and follow from then on."""
+        """Read everything, and follow from then on. Returns early after `close`; raises what ends the following."""
         self._loop, self._loaded = asyncio.get_running_loop(), asyncio.Event()
-        self._thread = threading.Thread(target=self._follow, name="accounts-table", daemon=True)
-        self._thread.start()
-        await self._loaded.wait()
+        self.ended = asyncio.create_task(asyncio.to_thread(self._follow))
+        loaded = asyncio.create_task(self._loaded.wait())
+        either: list[asyncio.Task[Any]] = [loaded, self.ended]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        loaded.cancel()
+        if self.ended.done():
+            self.ended.result()
 
     def find(self, key: str) -> Known | None:
         """The account of this profile id."""
@@ -53,10 +61,10 @@ class AccountsTable:
         self._stop.set()
 
     def _follow(self) -> None:
-        reader = TopicReader(self._settings, "accounts", "accounts-table")
-        at, ends = reader.beginnings(), reader.ends()
+        opened = None
         while not self._stop.is_set():
             try:
+                reader, at, ends = opened = opened or self._open()
                 read = sum([self._read(reader, partition, at) for partition in at])
                 self._trouble.over()
             except Retry as away:
@@ -66,7 +74,17 @@ class AccountsTable:
                 self._stop.wait(IDLE)
             if all(at[partition] >= end for partition, end in ends.items()):
                 self._loop.call_soon_threadsafe(self._loaded.set)
-        reader.close()
+        if opened is not None:
+            opened[0].close()
+
+    def _open(self) -> tuple[TopicReader, dict[int, int], dict[int, int]]:
+        """The topic, where its partitions begin, and where they end now."""
+        reader = TopicReader(self._settings, "accounts", "accounts-table")
+        try:
+            return reader, reader.beginnings(), reader.ends()
+        except Retry:
+            reader.close()
+            raise
 
     def _read(self, reader: TopicReader, partition: int, at: dict[int, int]) -> int:
         chunk = reader.read(partition, at[partition], AT_ONCE)
@@ -77,7 +95,11 @@ class AccountsTable:
         return len(chunk.frames)
 
     def _keep(self, line: bytes) -> list[str]:
-        account = _profile(line)
+        try:
+            account = _profile(line)
+        except UNREADABLE as error:  # others can write on a public topic, too
+            _log.error("a message on `accounts` is no account", reason=str(error)[:500])
+            return []
         known = self._known.get(account.profile_id)
         if known is not None and known.version >= account.version:
             return []
@@ -93,10 +115,8 @@ class RulesState(RedisState):
         self._accounts = accounts
 
     async def get(self, token: int, keys: Sequence[str]) -> list[msgspec.Struct | None]:
-        """Accounts from memory, everything else from the state."""
-        here: dict[str, msgspec.Struct | None] = {
-            key: known for key in keys if (known := self._accounts.find(key)) is not None
-        }
-        rest = [key for key in keys if key not in here]
-        here |= zip(rest, await super().get(token, rest), strict=True)
-        return [here[key] for key in keys]
+        """Accounts from memory, everything else from the state. Memory is asked last: an account that has changed while
+        Redis answered would else be kept by the handler as it was, and nobody would tell it again to forget it."""
+        rest = [key for key in keys if self._accounts.find(key) is None]
+        found = dict(zip(rest, await super().get(token, rest), strict=True))
+        return [self._accounts.find(key) or found[key] for key in keys]

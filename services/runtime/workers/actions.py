@@ -9,6 +9,7 @@ from schemas.fast import Action
 from services.errors import Retry
 from services.runtime.frames import StoredFrame
 from services.runtime.kafka.reading import TopicReader
+from services.runtime.workers.lines import UNREADABLE
 
 _log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ class KafkaActions:
         """The action of a message. Others can write on a public topic, too: what is none is told, and sends nothing."""
         try:
             return self._decode(frame.body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             _log.error("a message on `actions` is no action", where=f"{name}@{frame.offset}", reason=str(error)[:500])
             return None
 

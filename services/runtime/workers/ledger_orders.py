@@ -15,6 +15,7 @@ from services.runtime.followups import desk
 from services.runtime.followups.ledger import Ledger
 from services.runtime.kafka.reading import TopicReader
 from services.runtime.workers.actions import names
+from services.runtime.workers.lines import UNREADABLE
 
 MOST = 100  # orders read at once
 PAUSE = 0.2  # seconds between two looks
@@ -60,7 +61,7 @@ class LedgerOrders:
     def _carry_out(self, line: bytes) -> None:
         try:
             order = self._decode(line)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             _log.error("a message on `commands` is no order", reason=str(error)[:500])
             return
         if desk.obey(self._ledger, order, self._clock()):

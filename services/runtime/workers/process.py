@@ -117,16 +117,19 @@ class _Worker:
     async def _work(self) -> None:
         """Until the stages are stopped, or one of them ends: then all do. Raises what ended it."""
         running = [asyncio.create_task(stage.run(), name=stage.name) for stage in self._stages]
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        any_of = running if self._accounts is None else [*running, self._accounts.ended]
+        await asyncio.wait(any_of, return_when=asyncio.FIRST_COMPLETED)
         self._stop()
         await asyncio.wait(running, timeout=ENDING)
-        for one in running:
+        for one in any_of:
             if one.done():
                 one.result()
 
     def _stop(self) -> None:
         for stage in self._stages:
             stage.stop()
+        if self._accounts is not None:
+            self._accounts.close()
 
     def _reasons(self) -> list[str]:
         return [reason for stage in self._stages for reason in stage.reasons()]
