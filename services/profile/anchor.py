@@ -90,6 +90,8 @@ def move(anchor: Anchor, member: Membership) -> list[CellMessage]:
     """The anchor has another owner. It is told to the former one, to the profile that the identifier itself names
     (where it redirects to now), and then to the new owner."""
     former, anchor.owner, anchor.version = anchor.owner, member.owner, member.version
+    for one in anchor.waiting:  # what the former owner hears of the new one may never hear of
+        one.together = ()
     itself = profile_id(anchor.workspace, anchor.identifier)
     names = (name for name in anchor.told if profile_id(anchor.workspace, name) == anchor.owner)
     anchor.named = next(names, "") if anchor.owner != itself else ""

@@ -116,6 +116,21 @@ def test_a_waiting_touchpoint_goes_to_the_new_owner_after_the_move() -> None:
     ]
 
 
+def test_what_was_answered_before_a_further_move_does_not_wait_for_what_the_new_owner_never_hears_of() -> None:
+    """The answers come in another order when the stage has gone back to what it was."""
+    fold, first, second = OnlyFold(), touchpoint("m1", "user_id:1"), touchpoint("m2", "user_id:1", "anonymous_id:a")
+    itself, other = profile_id("main", "user_id:1"), profile_id("main", "anonymous_id:a")
+    fold.touch(first, second)
+    late = msgspec.structs.replace(answer(second), together=(("anonymous_id:a", 1, other, itself),))
+    assert not fold.handle("membership", late), "it waits behind the first"
+    fold.handle("membership", moved("user_id:1", "email:c@x.io", 1))
+    messages = fold.handle("membership", answer(first))
+    assert [(m.owner, m.touchpoint, m.together) for m in messages] == [
+        (profile_id("main", "email:c@x.io"), first, ()),
+        (profile_id("main", "email:c@x.io"), second, ()),
+    ]
+
+
 def test_the_same_message_id_is_a_duplicate_within_the_window_and_names_its_line() -> None:
     fold = OnlyFold()
     messages = fold.handle("touchpoints", *[touchpoint("m1", "user_id:1")] * 2, positions=[(7, 0), (7, 1)])
