@@ -17,6 +17,7 @@ from schemas.fast import Touchpoint
 from schemas.identifiers import profile_id
 from schemas.topics import TOPICS
 from services.configuration import Config
+from services.errors import Retry
 from services.pipeline import STAGES, processors
 from services.runtime import frames
 from services.runtime.clock import wall
@@ -129,8 +130,11 @@ def until_quiet(settings: Settings, redis: Any, seconds: float = 60) -> None:
 
     def quiet() -> bool:
         nonlocal before
-        waiting = behind(settings, redis)
-        here = ends(settings, ["evidence", "membership", "cells", "contributions", "causes"])
+        try:
+            waiting = behind(settings, redis)
+            here = ends(settings, ["evidence", "membership", "cells", "contributions", "causes"])
+        except Retry:
+            return False
         still, before = not any(waiting.values()) and here == before, here
         return still
 

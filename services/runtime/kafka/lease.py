@@ -21,7 +21,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.errors import Fenced, Retry
-from services.runtime.kafka.connection import client_settings, connected, reason, topic_name
+from services.runtime.kafka.connection import connected, reason, topic_name, unheard
 from services.runtime.settings import Settings
 
 LEASE = 5.0  # seconds
@@ -57,7 +57,7 @@ class Lease:
         self._topic, self._ledger, self._lasts, self._seconds = topic_name(settings, "actions"), ledger, lasts, seconds
         self._life = secrets.token_hex(8)
         group = topic_name(settings, GROUP)
-        made = client_settings(settings, "delivery")
+        made = unheard(settings, "delivery")
         self._group = connected(Consumer, made | {"group.id": group, "enable.auto.commit": False})
         self._made = made | {"transactional.id": group, "transaction.timeout.ms": 10_000}
         self._producer: Producer | None = None  # None: to be made, and to put the others out

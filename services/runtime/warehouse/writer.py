@@ -134,7 +134,7 @@ class Writer:
         batch = rows.lines_of(read)
         if batch.lines:
             started = time.thread_time()
-            incarnation, feed = self._source.incarnation(topic), FEEDS[topic]
+            incarnation, feed = next(iter(marks.values())).incarnation, FEEDS[topic]  # of the life that was read
             kept, extra = feed.shape(batch)
             if topic == "duplicates":  # verdicts about lines of another topic, which has a life of its own
                 theirs = self._source.incarnation("touchpoints")

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from schemas.topics import TOPICS
 from services.pipeline import STAGES
 from services.runtime.kafka import topics
-from services.runtime.kafka.connection import topic_name
+from services.runtime.kafka.connection import topic_name, unreachable
 from services.runtime.redis import layout
 from services.runtime.redis.connection import Client, explained
 from services.runtime.redis.layout import AT, PREFIX
@@ -17,7 +17,8 @@ from services.runtime.settings import Settings
 
 
 def ends(settings: Settings, names: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The offset that the next message will get, of every partition of these topics."""
+    """The offset that the next message will get, of every partition of these topics. Raises Retry when Kafka does not
+    say it now."""
     client = topics.administrator(settings)
     asked = {
         TopicPartition(topic_name(settings, name), partition): (name, partition)
@@ -26,7 +27,10 @@ def ends(settings: Settings, names: Iterable[str]) -> dict[tuple[str, int], int]
     }
     latest = {one: OffsetSpec.latest() for one in asked}  # type: ignore[no-untyped-call]
     found = client.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=topics.WITHIN)
-    return {asked[one]: future.result().offset for one, future in found.items()}
+    try:
+        return {asked[one]: future.result().offset for one, future in found.items()}
+    except KafkaException as error:
+        raise unreachable(settings, error) from None
 
 
 def behind(settings: Settings, client: Client, prefix: str = PREFIX) -> dict[str, int]:
