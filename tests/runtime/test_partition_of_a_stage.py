@@ -3,6 +3,8 @@ say of the time and of themselves."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -189,4 +191,23 @@ def test_a_stage_without_anything_to_do_is_well_again_when_kafka_is(monkeypatch)
         await until(lambda: not any("fails" in reason for reason in stage.reasons()))
         beating.cancel()
 
+    asyncio.run(story())
+
+
+def test_nothing_fires_before_the_workers_own_clock_however_far_ahead_a_collectors_is(monkeypatch) -> None:
+    async def nothing(_self: Stage) -> Mapping[TP, int]:
+        return {}
+
+    async def far_ahead() -> int:
+        return 900_000
+
+    async def story() -> None:
+        stage, fired = stage_of({}), list[int]()
+        stage.name = "assemble"
+        stage._means = stage._means._replace(slowest=far_ahead, clock=lambda: 500_000)
+        part: Any = SimpleNamespace(number=0, fire=lambda until, after: fired.append(until))
+        await stage._fire([part])
+        assert fired == [500_000]
+
+    monkeypatch.setattr(Stage, "_ends", nothing)
     asyncio.run(story())
