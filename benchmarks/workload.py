@@ -47,9 +47,9 @@ class Workload:
         self._random = random.Random(seed).random
         self._count = self._visitors = self._joined = 0
 
-    def introductions(self) -> Iterator[Call]:
-        """Every known person once, with one to three identifiers."""
-        for person in range(self._people):
+    def introductions(self, first: int = 0) -> Iterator[Call]:
+        """Every known person from this one on once, with one to three identifiers."""
+        for person in range(first, self._people):
             self._count += 1
             ids = b'"userId":"u%d"' % person
             if person % 3:

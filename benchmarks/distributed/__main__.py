@@ -23,7 +23,7 @@ LOW = 50.0  # events/s that are few
 
 class Extent(NamedTuple):
     """How much is measured: people known before, events of each run of (a) and (b), lines of a frame in (a), numbers of
-    workers besides one, sizes of frames in (b), its steady rate (events/s), seconds of each steady run, the ways of (d).
+    workers besides one, sizes of frames in (b), its steady rate (events/s), seconds of each steady run, ways of (d).
     """
 
     people: int

@@ -33,7 +33,7 @@ class Feed:
         self._workload = Workload(people, Instant(), uuid.uuid4().hex[:8])
         self.source = config.sources[0]
         self._collector = Collector(config.identity, config.limits, new_id=lambda: uuid.uuid4().hex)
-        made = {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 0,
+        made = {"bootstrap.servers": settings.kafka, "log_level": 0, "enable.idempotence": True, "linger.ms": 0,
                 "compression.type": "zstd", "queue.buffering.max.messages": 1_000_000}  # fmt: skip
         self._producer = Producer(made)
         self._open: dict[int, list[bytes]] = defaultdict(list)
@@ -43,6 +43,11 @@ class Feed:
     def introductions(self) -> list[bytes]:
         """Every known person once."""
         return self._lines([call.body for call in self._workload.introductions()])
+
+    def newcomers(self, count: int) -> list[bytes]:
+        """So many people who were never heard of, once each; the same ones if it is asked again."""
+        workload = Workload(self.people + count, Instant(), uuid.uuid4().hex[:8])
+        return self._lines([call.body for call in workload.introductions(self.people)])
 
     def events(self, count: int) -> list[bytes]:
         """The next so many events of the workload."""

@@ -31,7 +31,17 @@ def crews(run: Run, counts: Sequence[int]) -> dict[str, Any]:
         say(f"(a) {run.events:,} events, workers: {name}")
         with working(run.installation, made) as crew:
             found[name] = carried(run, pids(crew.processes))
+            if name == "by stage":
+                found[name]["newcomer_us"] = introduced(run, pids(crew.processes))
     return found
+
+
+def introduced(run: Run, workers: dict[str, int]) -> dict[str, float]:
+    """CPU µs of each stage for one person who was never heard of: identity's one writer decides about each of them."""
+    lines = run.feed.newcomers(run.events // 4)
+    before = spent(workers)
+    push(run.feed, run.seen, lines, run.cut)
+    return {name: (seconds - before[name]) / len(lines) * 1e6 for name, seconds in spent(workers).items()}
 
 
 def sizes(run: Run, workers: dict[str, int], cuts: Sequence[int], rate: float, seconds: float) -> dict[int, Any]:

@@ -41,8 +41,11 @@ def _show_crews(console: Console, found: dict[str, Any], base: dict[str, float])
     crews, each = found["crews"], found["crews"]["by stage"]
     title = "(a) to `profiles`; CPU for each event, aim: 2 times the embedded engine's"
     table(console, title, _CREWS, (_crew(name, one, base["engine"]) for name, one in crews.items()))
-    stages = ((stage, f"{each['cpu_us'][stage]:.1f}", f"{base.get(stage, 0):.1f}") for stage in STAGES)
-    table(console, "(a) one worker for each stage", ("stage", "CPU µs", "embedded"), stages)
+    new = each["newcomer_us"]
+    stages = (
+        (stage, f"{each['cpu_us'][stage]:.1f}", f"{base.get(stage, 0):.1f}", f"{new[stage]:.0f}") for stage in STAGES
+    )
+    table(console, "(a) one worker for each stage", ("stage", "CPU µs", "embedded", "for a new person"), stages)
     held = ((name, f"{size / 2**20:,.0f} MB") for name, size in each["memory_bytes"].items())
     table(console, "Memory", ("process", "resident"), held)
     table(console, "On Kafka's disk", ("topic", "bytes an event"), _disk(found["kafka_bytes_per_event"]))

@@ -42,7 +42,7 @@ class Seen:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._consumer = Consumer(
             {"bootstrap.servers": settings.kafka, "group.id": "bench", "isolation.level": "read_committed",
-             "enable.auto.commit": False, "fetch.wait.max.ms": 100}
+             "enable.auto.commit": False, "log_level": 0}
         )  # fmt: skip
         count = topics.partitions("profiles", settings)
         self._consumer.assign([TopicPartition("profiles", number, 0) for number in range(count)])
@@ -83,7 +83,8 @@ class Seen:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            for message in self._consumer.consume(AT_ONCE, 0.05):
+            first = self._consumer.poll(0.05)  # consume() would wait until there are as many as it may bring
+            for message in [first, *self._consumer.consume(AT_ONCE, 0)] if first is not None else ():
                 if message.error() is None and (value := message.value()):
                     self._keep(_document(value), time.perf_counter())
 

@@ -39,6 +39,10 @@ class RecordCache:
         if len(self._young) > self._size:
             self._old, self._young = self._young, {}
 
+    def resize(self, size: int) -> None:
+        """Keep so many from now on."""
+        self._size = size
+
     def forget(self, keys: Iterable[str]) -> None:
         """Ask for these again when they are wanted."""
         for key in keys:
@@ -83,6 +87,10 @@ class Handler:
             raise
         self._cache.keep(outcome.records)
         self.watermarks |= watermark
+
+    def keep(self, records: int) -> None:
+        """Keep so many records decoded, and at most twice as many."""
+        self._cache.resize(records)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Records that others keep have changed: ask the state for them when they are wanted."""

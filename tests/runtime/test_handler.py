@@ -154,3 +154,12 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last() -> None:
         cache.keep({"hot": Tally(1)})
         assert cache.find(["hot"], found) == []
     assert len(cache._young) + len(cache._old) <= 24
+
+
+def test_a_cache_that_shall_keep_less_does_so_as_it_is_used() -> None:
+    cache = RecordCache(1_000)
+    cache.keep({str(n): Tally(n) for n in range(900)})
+    cache.resize(10)
+    for n in range(100):
+        cache.keep({str(n): Tally(n)})
+    assert len(cache._young) + len(cache._old) <= 24

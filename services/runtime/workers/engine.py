@@ -130,6 +130,8 @@ class Stage:
         async with self._changing:
             await self._let_go(set(self._parts) - numbers)
             await asyncio.gather(*(self._take(number) for number in numbers - set(self._parts)))
+            for owned in self._parts.values():  # however many partitions there are, the process has one memory
+                owned.partition.keep(self._settings.cache_records // len(self._parts))
         metrics.PARTITIONS.labels(self.name).set(len(self._parts))
         try:
             await self._check(self._where(assigned))

@@ -128,6 +128,10 @@ class Partition:
         self._loaded = False
         self._news.set()
 
+    def keep(self, records: int) -> None:
+        """Keep so many records decoded."""
+        self._handler.keep(records)
+
     def forget(self, keys: Iterable[str]) -> None:
         """Records that others keep have changed."""
         self._handler.forget(keys)
