@@ -31,7 +31,7 @@ _ALL = (
     Topic("commands", wire.Command, "command", ("collectors",), ("engine",), partitions=1),
     Topic("evidence", wire.Evidence, "workspace", ("fold",), ("identity",), partitions=1),
     Topic("membership", wire.Membership, "profile_id(identifier)", ("identity",), ("fold", "warehouse")),
-    Topic("cells", wire.CellMessage, "owner", ("fold",), ("assemble",)),
+    Topic("cells", wire.CellMessage, "owner", ("fold", "assemble"), ("assemble",)),
     Topic("contributions", wire.Contribution, "profile_id(account)", ("fold",), ("accounts",)),
     Topic("causes", wire.Cause, "profile_id", ("assemble",), ("rules",)),
     Topic("duplicates", wire.Duplicate, "anchor", ("fold",), ("warehouse",)),

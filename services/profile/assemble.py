@@ -122,13 +122,16 @@ class _Turn:
         n = -1 if message.cell is None else message.n
         fill = message.touchpoint is None and message.cell is not None and message.came is None
         if held is not None and (message.version, n) <= (held.version, held.n - fill):
-            return  # a fill has no touchpoint more than what is held
+            if message.touchpoint is not None:  # a fill has no touchpoint more than what is held
+                self._late(person, message, held)
+            return
         if not message.at:
             message = msgspec.structs.replace(message, at=self._now)  # type: ignore[type-var]
         self._reach(person, message.at)
         came = message.came or (held.came if held is not None and held.cell is not None else "")
         cell = _cell(message)
-        person.anchors[message.anchor] = Held(message.version, n, cell, message.named, came, message.gone or "")
+        told = message.n if message.touchpoint or held is None or held.cell is None else held.told
+        person.anchors[message.anchor] = Held(message.version, n, cell, message.named, came, message.gone or "", told)
         self._views.pop(person.profile_id, None)
         self._changed(person)
         if message.touchpoint is not None:
@@ -139,6 +142,20 @@ class _Turn:
             self._moved(person, message, came)
         else:
             self._gone(person, message)
+
+    def _late(self, person: Person, message: CellMessage, held: Held) -> None:
+        """A touchpoint that is in what is held already. The rules may not have heard of it: a fold that ended between
+        publishing and writing may have moved the anchor first and folded the touchpoint again after it, for the owner
+        from before. That one hands it on, and who owns the anchor now tells it, once."""
+        assert message.touchpoint is not None
+        if held.cell is None:
+            if message.version < held.version:
+                later = {"owner": held.gone, "version": held.version, "together": ()}
+                self.emits.append(Emit("cells", held.gone, msgspec.structs.replace(message, **later)))  # type: ignore[type-var]
+        elif message.n > held.told:
+            held.told = message.n
+            self.changes[person.profile_id] = person
+            self._touched(person, message, message.touchpoint)
 
     def wake(self, key: str) -> None:
         """The time of a person has come, unless another wake-up was set since."""

@@ -14,7 +14,8 @@ from services.profile.view import View
 class Held(msgspec.Struct, array_like=True, gc=False):
     """What is known of one anchor: the newest (version, n) and its cell; without one it is gone, to `gone`.
 
-    `named` is the identifier that names the owner, where the anchor knows it; `came` the owner it came from.
+    `named` is the identifier that names the owner, where the anchor knows it; `came` the owner it came from. `told` is
+    the number of the last touchpoint of which the rules have heard, here or from a former owner.
     """
 
     version: int
@@ -23,6 +24,7 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     named: str = ""
     came: str = ""
     gone: str = ""
+    told: int = 2**62
 
 
 class Person(msgspec.Struct, tag="person", omit_defaults=True, gc=False):

@@ -1,5 +1,6 @@
 """`rapport topics`: Kafka's topics become what the schemas say, and nothing is lost or displaced on the way."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +35,11 @@ def setting(settings: Settings, topic: str, name: str, value: str | None = None)
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, settings.kafka_prefix + topic, incremental_configs=[change])
         client.incremental_alter_configs([resource])[resource].result()
-    return str(client.describe_configs([resource])[resource].result()[name].value)
+    until = time.monotonic() + 10
+    while True:  # brokers hear of it a moment later
+        found = str(client.describe_configs([resource])[resource].result()[name].value)
+        if value in (None, found) or time.monotonic() > until:
+            return found
 
 
 def called(settings: Settings, *arguments: str, **others: str) -> Result:

@@ -183,6 +183,12 @@ def test_the_published_document() -> None:
 def test_repeated_cells_change_nothing_and_cause_nothing() -> None:
     stages = Stages()
     stages.arrive(order("m1", A), order("m2", U, at=NOON + 1), touchpoint("login", U, A, event="page", at=NOON + 2))
-    before = {topic: len(messages) for topic, messages in stages.published.items()}
-    stages.handle("assemble", "cells", stages.cells)
-    assert {topic: len(messages) for topic, messages in stages.published.items()} == before
+
+    def told() -> dict[str, int]:
+        """What is for others; a former owner may hand a touchpoint's cell on, which the present one has."""
+        return {topic: len(messages) for topic, messages in stages.published.items() if topic != "cells"}
+
+    before = told()
+    for _ in range(2):
+        stages.handle("assemble", "cells", list(stages.cells))
+    assert told() == before

@@ -71,6 +71,16 @@ def apply(client: AdminClient, settings: Settings, steps: Sequence[Step]) -> Non
         except KafkaException as error:
             raise RapportError(f"Kafka refused the topic {name}: {reason(error)}") from None
     _wait_for(client, new)
+    _see(client, settings, [step for step in steps if step.configs])
+
+
+def _see(client: AdminClient, settings: Settings, changed: Sequence[Step]) -> None:
+    """Return when the brokers say what was changed: they hear of it from the controller, a moment later."""
+    deadline = time.monotonic() + WITHIN
+    while changed and time.monotonic() < deadline:
+        there = _configs(client, settings, [step.wanted.name for step in changed])
+        changed = [step for step in changed if not (step.configs or {}).items() <= there[step.wanted.name].items()]
+        time.sleep(0.05 if changed else 0)
 
 
 def _wait_for(client: AdminClient, new: Sequence[NewTopic]) -> None:
